@@ -1,0 +1,1 @@
+//! The three files that `bhyvectl --suspend` writes.

@@ -1,0 +1,7 @@
+//! One checksummed, versioned file for the whole state of a bhyve virtual machine.
+
+pub mod bhyve;
+pub mod digest;
+pub mod nvlist;
+
+pub use digest::Digest;

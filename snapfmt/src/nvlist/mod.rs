@@ -1,0 +1,1 @@
+//! FreeBSD libnv's packed name/value lists.
