@@ -1,0 +1,91 @@
+//! zstd around payloads: exactly one frame of a size known beforehand (§6.6).
+
+use crate::error::Fault;
+
+/// How payloads are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are; extents page-aligned.
+    None,
+    /// One zstd frame each, at this level, where that is shorter.
+    Zstd(i32),
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self::Zstd(3)
+    }
+}
+
+/// The name of payloads stored as they are.
+pub(crate) const RAW: &str = "raw";
+/// The name of compressed payloads.
+pub(crate) const ZSTD: &str = "zstd";
+/// The first bytes of a zstd frame that is not a skippable one.
+const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+
+/// Compresses `bytes`, if the result is shorter than they are.
+pub(crate) fn compress(bytes: &[u8], compression: Compression) -> Result<Option<Vec<u8>>, Fault> {
+    let Compression::Zstd(level) = compression else { return Ok(None) };
+    let stored = zstd::bulk::compress(bytes, level)
+        .map_err(|_| Fault::Zstd("zstd could not compress the payload"))?;
+    Ok((stored.len() < bytes.len()).then_some(stored))
+}
+
+/// Decompresses the one frame that `stored` has to be into exactly `size` bytes. `size` was
+/// compared with its limit by the caller, and the digest of `stored` has matched.
+pub(crate) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
+    if !stored.starts_with(&MAGIC) {
+        return Err(Fault::Zstd("this is not a zstd frame"));
+    }
+    if zstd::zstd_safe::find_frame_compressed_size(stored).ok() != Some(stored.len()) {
+        return Err(Fault::Zstd("the payload is not exactly one zstd frame"));
+    }
+    match zstd::zstd_safe::get_frame_content_size(stored) {
+        Ok(Some(stated)) if stated == size as u64 => {}
+        Ok(Some(_)) => return Err(Fault::Zstd("the frame states another size")),
+        _ => return Err(Fault::Zstd("the frame does not state its size")),
+    }
+    let bytes = zstd::bulk::decompress(stored, size)
+        .map_err(|_| Fault::Zstd("the frame does not decompress"))?;
+    if bytes.len() != size {
+        return Err(Fault::Zstd("the frame has another size than it states"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_exact_frame_is_decompressed() {
+        let bytes = vec![5; 8192];
+        let stored = compress(&bytes, Compression::Zstd(1)).unwrap().unwrap();
+        assert_eq!(decompress(&stored, 8192).unwrap(), bytes);
+        assert!(decompress(&stored, 8191).is_err());
+        assert!(decompress(&stored, 8193).is_err());
+        let twice = [stored.clone(), stored.clone()].concat();
+        assert!(decompress(&twice, 8192).is_err());
+        assert!(decompress(&twice, 16384).is_err());
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0];
+        assert!(decompress(&[&skippable[..], &stored].concat(), 8192).is_err());
+        assert!(decompress(&skippable, 0).is_err());
+        assert!(decompress(&stored[..stored.len() - 1], 8192).is_err());
+        assert!(decompress(&[], 0).is_err());
+    }
+
+    #[test]
+    fn a_frame_without_its_size_is_refused() {
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        std::io::Write::write_all(&mut encoder, &[5; 8192]).unwrap();
+        let stored = encoder.finish().unwrap();
+        let refused = decompress(&stored, 8192).unwrap_err();
+        assert_eq!(refused, Fault::Zstd("the frame does not state its size"));
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_not_compressed() {
+        assert_eq!(compress(&[1, 2, 3], Compression::Zstd(19)).unwrap(), None);
+    }
+}

@@ -1,0 +1,187 @@
+//! DEVICE parts: one record of `.kern` each, kept whole (§5.4).
+
+use std::fmt;
+
+use crate::digest::Digest;
+use crate::error::{Error, Fault, Section};
+use crate::layout::kind::Kind;
+use crate::limits;
+use crate::nvlist::Nvlist;
+use crate::part::codec::{self, Compression};
+use crate::part::pairs::Pairs;
+use crate::part::{Encoded, Intact};
+
+/// What identifies a record and its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordId {
+    /// `kern` (kernel structures) or `dev` (device models).
+    pub section: String,
+    /// Its name, as in `.meta`.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The digest of its original bytes.
+    pub sha256: Digest,
+}
+
+impl RecordId {
+    /// The identity of a record of these bytes.
+    #[must_use]
+    pub fn of(section: &str, name: &str, bytes: &[u8]) -> Self {
+        Self {
+            section: section.to_owned(),
+            name: name.to_owned(),
+            size: bytes.len() as u64,
+            sha256: Digest::of(bytes),
+        }
+    }
+
+    /// The section of the file that holds it, for errors.
+    #[must_use]
+    pub fn place(&self) -> Section {
+        Section::Device { section: self.section.clone(), name: self.name.clone() }
+    }
+
+    /// Checks §5.4.1 to §5.4.3.
+    pub(crate) fn bounds(&self) -> Result<(), Fault> {
+        if !["kern", "dev"].contains(&self.section.as_str()) {
+            let found = self.section.escape_default().to_string();
+            let must = "it is kern or dev";
+            return Err(Fault::Value { what: "the record's section", found, must, rule: "§5.4.1" });
+        }
+        if !(1..=limits::RECORD_NAME).contains(&self.name.len()) {
+            let found = format!("{} bytes long", self.name.len());
+            let must = "it has 1 to 127 bytes";
+            return Err(Fault::Value { what: "the record's name", found, must, rule: "§5.4.2" });
+        }
+        let (found, limit) = (self.size, limits::RECORD);
+        if found > limit {
+            return Err(Fault::OverLimit { what: "the size of the record", found, limit });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn from_pairs(pairs: &Pairs<'_>) -> Result<Self, Fault> {
+        let id = Self {
+            section: pairs.text("section")?,
+            name: pairs.text("name")?,
+            size: pairs.number("size")?,
+            sha256: pairs.digest("sha256")?,
+        };
+        id.bounds()?;
+        Ok(id)
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.section, self.name.escape_default())
+    }
+}
+
+/// A record whose bytes were checked against its part. Whether the file it came from is whole was
+/// not: see [`DeviceState`](crate::read::DeviceState).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    id: RecordId,
+    bytes: Vec<u8>,
+    stored: u64,
+}
+
+impl Record {
+    /// The part for the record `id`, whose bytes are `bytes`.
+    ///
+    /// # Errors
+    /// A breach of §5.4, and bytes that are not those of `id`.
+    pub fn encode<'a>(
+        id: &RecordId,
+        bytes: &'a [u8],
+        compression: Compression,
+    ) -> Result<Encoded<'a>, Fault> {
+        id.bounds()?;
+        if bytes.len() as u64 != id.size || Digest::of(bytes) != id.sha256 {
+            return Err(Fault::Digest { what: "record", rule: "§5.4.6" });
+        }
+        let stored = codec::compress(bytes, compression)?;
+        let encoding = if stored.is_some() { codec::ZSTD } else { codec::RAW };
+        let list = Nvlist::builder()
+            .string("section", &id.section)
+            .string("name", &id.name)
+            .number("size", id.size)
+            .binary("sha256", id.sha256.as_bytes())
+            .string("encoding", encoding)
+            .build()?;
+        match stored {
+            Some(stored) => Encoded::new(Kind::Device, &list, stored),
+            None => Encoded::new(Kind::Device, &list, bytes),
+        }
+    }
+
+    /// Reads the part and compares the decoded record with its size and digest.
+    ///
+    /// # Errors
+    /// A breach of §5.4.
+    pub fn open(part: &Intact) -> Result<Self, Error> {
+        let (id, compressed) = head(part.nvlist()).map_err(|fault| part.wrong(fault))?;
+        let bytes = decode(&id, compressed, part.payload());
+        let bytes = bytes.map_err(|fault| part.wrong_payload(fault))?;
+        Ok(Self { id, bytes, stored: part.payload().len() as u64 })
+    }
+
+    /// What identifies it.
+    #[must_use]
+    pub fn id(&self) -> &RecordId {
+        &self.id
+    }
+
+    /// The original bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes that it takes in the file.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.stored
+    }
+}
+
+fn head(list: &[u8]) -> Result<(RecordId, bool), Fault> {
+    let pairs = Pairs::parse(list, &["section", "name", "size", "sha256", "encoding"])?;
+    let id = RecordId::from_pairs(&pairs)?;
+    match pairs.text("encoding")?.as_str() {
+        codec::RAW => Ok((id, false)),
+        codec::ZSTD => Ok((id, true)),
+        other => Err(Fault::Value {
+            what: "the record's encoding",
+            found: other.escape_default().to_string(),
+            must: "it is raw or zstd",
+            rule: "§5.4.5",
+        }),
+    }
+}
+
+fn decode(id: &RecordId, compressed: bool, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+    let size = usize::try_from(id.size).unwrap_or(usize::MAX);
+    let sized = if compressed { payload.len() < size } else { payload.len() == size };
+    if !sized {
+        return Err(Fault::Value {
+            what: "the size of the payload",
+            found: format!("{} bytes for a record of {size}", payload.len()),
+            must: "it is the record's if raw, and less if compressed",
+            rule: "§5.4.5",
+        });
+    }
+    let bytes =
+        if compressed { codec::decompress(payload, size)? } else { payload.to_vec() };
+    if Digest::of(&bytes) != id.sha256 {
+        return Err(Fault::Digest { what: "record", rule: "§5.4.6" });
+    }
+    Ok(bytes)
+}
+
+/// The section that an intact nvlist names, for errors.
+pub(crate) fn label(list: &[u8]) -> Option<Section> {
+    head(list).ok().map(|(id, _)| id.place())
+}

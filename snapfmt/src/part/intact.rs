@@ -1,0 +1,139 @@
+//! The gate of law 1: a part's bytes, once every digest over them has matched (§4.10).
+
+use crate::cursor::Cursor;
+use crate::digest::Digest;
+use crate::error::{Error, Fault, Section};
+use crate::layout::frame::{Frame, Spans};
+use crate::layout::kind::Kind;
+use crate::part::{device, extent};
+
+/// A part whose nvlist, payload and padding are what its frame says. Made only by checking.
+///
+/// One digest is still open: that of a raw extent's payload is a subtree root, which takes the
+/// block's bitmap and the memory map to compute; [`extent::Extent::open`] does that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intact {
+    frame: Frame,
+    digest: Digest,
+    spans: Spans,
+    at: u64,
+    body: Vec<u8>,
+}
+
+impl Intact {
+    /// Checks `body`, the bytes between the frame at offset `at` and the next part.
+    pub(crate) fn check(
+        frame: Frame,
+        digest: Digest,
+        at: u64,
+        body: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let spans = frame.spans(at);
+        let part = Self { frame, digest, spans, at, body };
+        let whole = Section::Part(frame.kind);
+        if part.body.len() as u64 != spans.end.saturating_sub(spans.nvlist_at) {
+            let wanted = spans.end.saturating_sub(spans.nvlist_at);
+            let left = part.body.len() as u64;
+            return Err(Fault::Truncated { wanted, left }.at(spans.nvlist_at).within(whole));
+        }
+        if Digest::of(part.nvlist()) != frame.nvlist_digest {
+            let fault = Fault::Digest { what: "nvlist", rule: "§4.7" };
+            return Err(fault.at(spans.nvlist_at).within(whole));
+        }
+        part.check_padding().map_err(|error| error.in_section(part.section()))?;
+        if !frame.tree && Digest::of(part.payload()) != frame.payload_digest {
+            let fault = Fault::Digest { what: "payload", rule: "§4.8" };
+            return Err(fault.at(spans.payload_at).within(part.section()));
+        }
+        Ok(part)
+    }
+
+    fn check_padding(&self) -> Result<(), Error> {
+        let nvlist_end = self.spans.nvlist_at + u64::from(self.frame.nvlist_size);
+        for (from, to) in
+            [(nvlist_end, self.spans.payload_at), (self.spans.payload_end, self.spans.end)]
+        {
+            let bytes = self.slice(from, to);
+            Cursor::new(bytes, from)
+                .zeros(bytes.len())
+                .map_err(|error| error.within(Section::Part(self.frame.kind)))?;
+        }
+        Ok(())
+    }
+
+    fn slice(&self, from: u64, to: u64) -> &[u8] {
+        let index = |offset: u64| {
+            usize::try_from(offset.saturating_sub(self.spans.nvlist_at)).unwrap_or(usize::MAX)
+        };
+        self.body.get(index(from)..index(to)).unwrap_or_default()
+    }
+
+    /// The section of the file that this part is, by name where its nvlist gives one.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        match self.kind() {
+            Kind::Device => device::label(self.nvlist()),
+            Kind::Extent => extent::label(self.nvlist()),
+            _ => None,
+        }
+        .unwrap_or(Section::Part(self.kind()))
+    }
+
+    /// An error in the nvlist of this part.
+    pub(crate) fn wrong(&self, fault: Fault) -> Error {
+        fault.at(self.spans.nvlist_at).within(self.section())
+    }
+
+    /// An error in the payload of this part.
+    pub(crate) fn wrong_payload(&self, fault: Fault) -> Error {
+        fault.at(self.spans.payload_at).within(self.section())
+    }
+
+    /// The type of the part.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.frame.kind
+    }
+
+    /// What its frame says.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Its frame digest, which covers the whole part but its padding.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The offset of its frame in the file.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.at
+    }
+
+    /// The bytes from its frame to the next part (§4.11).
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.spans.end.saturating_sub(self.at)
+    }
+
+    /// Where its pieces lie in the file.
+    #[must_use]
+    pub fn spans(&self) -> Spans {
+        self.spans
+    }
+
+    /// The packed nvlist.
+    #[must_use]
+    pub fn nvlist(&self) -> &[u8] {
+        self.slice(self.spans.nvlist_at, self.spans.nvlist_at + u64::from(self.frame.nvlist_size))
+    }
+
+    /// The payload as stored.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.slice(self.spans.payload_at, self.spans.payload_end)
+    }
+}

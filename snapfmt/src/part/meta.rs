@@ -1,0 +1,49 @@
+//! The META part: `.meta`, byte for byte (§5.2). It knows no JSON; `bhyve` does.
+
+use crate::error::{Error, Fault};
+use crate::layout::kind::Kind;
+use crate::nvlist::Nvlist;
+use crate::part::pairs::Pairs;
+use crate::part::{Encoded, Intact};
+
+/// The text of `.meta` and the generation of its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetaText {
+    /// `A` (2020, with `snapshot_req`) or `B` (current).
+    pub generation: char,
+    /// The file, verbatim.
+    pub text: Vec<u8>,
+}
+
+impl MetaText {
+    /// The part for this text.
+    ///
+    /// # Errors
+    /// A text above its limit.
+    pub fn encode(&self) -> Result<Encoded<'_>, Fault> {
+        let list = Nvlist::builder().string("generation", self.generation.to_string()).build()?;
+        Encoded::new(Kind::Meta, &list, self.text.as_slice())
+    }
+
+    /// Reads the part. That the text agrees with the other parts is for [`crate::gate`] to see.
+    ///
+    /// # Errors
+    /// A breach of §5.2.
+    pub fn open(part: &Intact) -> Result<Self, Error> {
+        let generation = generation(part.nvlist()).map_err(|fault| part.wrong(fault))?;
+        Ok(Self { generation, text: part.payload().to_vec() })
+    }
+}
+
+fn generation(list: &[u8]) -> Result<char, Fault> {
+    match Pairs::parse(list, &["generation"])?.text("generation")?.as_str() {
+        "A" => Ok('A'),
+        "B" => Ok('B'),
+        other => Err(Fault::Value {
+            what: "the generation of .meta",
+            found: other.escape_default().to_string(),
+            must: "it is A or B",
+            rule: "§5.2",
+        }),
+    }
+}

@@ -1,0 +1,90 @@
+//! The parts of a file, one module each: what their nvlists and payloads say (§5, §6, §7.1).
+//!
+//! A part is encoded from plain values into [`Encoded`], and decoded only from [`Intact`], which
+//! exists only for bytes whose digests matched. The parts do not know where they lie in a file.
+
+pub mod codec;
+pub mod config;
+pub mod device;
+pub mod extent;
+pub mod index;
+pub mod intact;
+pub mod map;
+pub mod meta;
+pub mod pairs;
+pub mod vm;
+
+use crate::digest::Digest;
+use crate::error::Fault;
+use crate::layout::frame::Frame;
+use crate::layout::kind::Kind;
+use crate::nvlist::Nvlist;
+
+pub use intact::Intact;
+
+/// A part ready to be framed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded<'a> {
+    kind: Kind,
+    nvlist: Vec<u8>,
+    payload: std::borrow::Cow<'a, [u8]>,
+    /// The subtree root of a raw extent, which stands for the digest of its payload.
+    tree: Option<Digest>,
+}
+
+impl<'a> Encoded<'a> {
+    fn new(
+        kind: Kind,
+        list: &Nvlist,
+        payload: impl Into<std::borrow::Cow<'a, [u8]>>,
+    ) -> Result<Self, Fault> {
+        let part = Self { kind, nvlist: list.pack()?, payload: payload.into(), tree: None };
+        let limit = kind.nvlist_limit().into();
+        let found = part.nvlist.len() as u64;
+        if found > limit {
+            return Err(Fault::OverLimit { what: "the size of the nvlist", found, limit });
+        }
+        let limit = kind.payload_limit();
+        let found = part.payload.len() as u64;
+        if found > limit {
+            return Err(Fault::OverLimit { what: "the size of the payload", found, limit });
+        }
+        Ok(part)
+    }
+
+    /// An optional part of another producer, unchanged.
+    #[must_use]
+    pub fn carried(part: &'a Intact) -> Self {
+        Self {
+            kind: part.kind(),
+            nvlist: part.nvlist().to_vec(),
+            payload: part.payload().into(),
+            tree: None,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn nvlist(&self) -> &[u8] {
+        &self.nvlist
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub(crate) fn frame(&self) -> Frame {
+        let aligned = self.tree.is_some() && !self.payload.is_empty();
+        Frame {
+            kind: self.kind,
+            tree: self.tree.is_some(),
+            nvlist_size: u32::try_from(self.nvlist.len()).unwrap_or(u32::MAX),
+            alignment: if aligned { 4096 } else { 1 },
+            payload_size: self.payload.len() as u64,
+            nvlist_digest: Digest::of(&self.nvlist),
+            payload_digest: self.tree.unwrap_or_else(|| Digest::of(&self.payload)),
+        }
+    }
+}
