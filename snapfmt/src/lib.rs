@@ -2,6 +2,7 @@
 
 pub mod bhyve;
 pub mod digest;
+pub mod limits;
 pub mod nvlist;
 
 pub use digest::Digest;
