@@ -1,0 +1,2 @@
+//! x
+pub const ENTRY_LEN: usize = 96;
