@@ -68,7 +68,9 @@ pub enum Fault {
         rule: &'static str,
     },
     /// The stored digest does not match the bytes that it covers.
-    #[error("the digest of the {what} does not match its bytes: they were damaged or changed ({rule})")]
+    #[error(
+        "the digest of the {what} does not match its bytes: they were damaged or changed ({rule})"
+    )]
     Digest {
         /// What the digest covers.
         what: &'static str,
@@ -200,7 +202,7 @@ pub enum Section {
     Part(Kind),
     /// A device record.
     Device {
-        /// `kern` or `dev`.
+        /// `kern_structs`, `structs` or `devices`.
         section: String,
         /// Its name, raw.
         name: String,

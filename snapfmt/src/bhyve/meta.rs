@@ -135,6 +135,15 @@ impl Meta {
         reader.root(&root)
     }
 
+    /// The key under which the text lists the records of a section.
+    #[must_use]
+    pub const fn key(&self, section: Section) -> &'static str {
+        match section {
+            Section::Kern => self.generation.kern_key(),
+            Section::Device => "devices",
+        }
+    }
+
     /// The records of one section, in the order of the text.
     pub fn section(&self, section: Section) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |record| record.section == section)

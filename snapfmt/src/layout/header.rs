@@ -146,11 +146,11 @@ impl Header {
 
 /// A VM's name within its limits (§5.1.1).
 pub(crate) fn vm_name(name: String) -> Result<String, Fault> {
-    if name.is_empty() || name.len() > limits::VM_NAME {
+    if name.len() > limits::VM_NAME {
         return Err(Fault::Value {
             what: "the VM's name",
             found: format!("{} bytes long", name.len()),
-            must: "it has 1 to 255 bytes",
+            must: "it has up to 255 bytes",
             rule: "§5.1.1",
         });
     }

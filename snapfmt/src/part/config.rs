@@ -60,7 +60,12 @@ impl ConfigText {
         if !["bhyve-config", "command-line"].contains(&kind.as_str()) {
             let found = kind.escape_default().to_string();
             let must = "it is bhyve-config or command-line";
-            return Err(Fault::Value { what: "the configuration's kind", found, must, rule: "§5.3" });
+            return Err(Fault::Value {
+                what: "the configuration's kind",
+                found,
+                must,
+                rule: "§5.3",
+            });
         }
         let files = pairs.find_lists("files")?;
         let files = files.iter().map(ConfigFile::from_pairs).collect::<Result<_, _>>()?;

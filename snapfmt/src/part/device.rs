@@ -14,7 +14,7 @@ use crate::part::{Encoded, Intact};
 /// What identifies a record and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordId {
-    /// `kern` (kernel structures) or `dev` (device models).
+    /// The key of `.meta` that lists it: `kern_structs` (`structs` in generation A), or `devices`.
     pub section: String,
     /// Its name, as in `.meta`.
     pub name: String,
@@ -44,10 +44,12 @@ impl RecordId {
 
     /// Checks §5.4.1 to §5.4.3.
     pub(crate) fn bounds(&self) -> Result<(), Fault> {
-        if !["kern", "dev"].contains(&self.section.as_str()) {
+        if !["kern_structs", "structs", "devices"].contains(&self.section.as_str()) {
             let found = self.section.escape_default().to_string();
-            let must = "it is kern or dev";
-            return Err(Fault::Value { what: "the record's section", found, must, rule: "§5.4.1" });
+            let must = "it is kern_structs, structs or devices";
+            return Err(Fault::Value {
+                what: "the record's section", found, must, rule: "§5.4.1"
+            });
         }
         if !(1..=limits::RECORD_NAME).contains(&self.name.len()) {
             let found = format!("{} bytes long", self.name.len());
@@ -173,8 +175,7 @@ fn decode(id: &RecordId, compressed: bool, payload: &[u8]) -> Result<Vec<u8>, Fa
             rule: "§5.4.5",
         });
     }
-    let bytes =
-        if compressed { codec::decompress(payload, size)? } else { payload.to_vec() };
+    let bytes = if compressed { codec::decompress(payload, size)? } else { payload.to_vec() };
     if Digest::of(&bytes) != id.sha256 {
         return Err(Fault::Digest { what: "record", rule: "§5.4.6" });
     }

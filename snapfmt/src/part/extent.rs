@@ -109,7 +109,12 @@ impl Head {
         if ![codec::RAW, codec::ZSTD].contains(&encoding.as_str()) {
             let found = encoding.escape_default().to_string();
             let must = "it is raw or zstd";
-            return Err(Fault::Value { what: "the extent's encoding", found, must, rule: "§6.2.4" });
+            return Err(Fault::Value {
+                what: "the extent's encoding",
+                found,
+                must,
+                rule: "§6.2.4",
+            });
         }
         if root.is_some() != (encoding == codec::ZSTD) {
             let found = format!("{} with encoding {encoding}", root.map_or("absent", |_| "there"));
@@ -178,4 +183,3 @@ pub(crate) fn label(list: &[u8]) -> Option<Section> {
     let gpa = Pairs::parse_open(list).ok()?.number("gpa").ok()?;
     Some(Section::Extent { gpa })
 }
-

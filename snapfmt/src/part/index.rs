@@ -1,1 +1,218 @@
-//! x
+//! The INDEX part: totals, every part but extents and maps, and a table of the maps (§7.1).
+
+use crate::cursor::Cursor;
+use crate::digest::Digest;
+use crate::error::{Error, Fault, Located};
+use crate::layout::PART_ALIGN;
+use crate::layout::kind::Kind;
+use crate::limits;
+use crate::nvlist::Nvlist;
+use crate::part::device::RecordId;
+use crate::part::pairs::Pairs;
+use crate::part::{Encoded, Intact};
+
+/// The length of an entry of the table of maps in bytes.
+pub const MAP_REF_LEN: usize = 64;
+
+/// A part that is neither EXTENT, MAP nor INDEX, as INDEX lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRef {
+    /// Its type.
+    pub kind: Kind,
+    /// Where it begins.
+    pub offset: u64,
+    /// Bytes to the next part.
+    pub length: u64,
+    /// Its frame digest.
+    pub digest: Digest,
+    /// The record that it holds; exactly in DEVICE parts.
+    pub record: Option<RecordId>,
+}
+
+/// A MAP part, as INDEX lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapRef {
+    /// Where it begins.
+    pub offset: u64,
+    /// Bytes to the next part.
+    pub length: u64,
+    /// The address of its first extent.
+    pub gpa: u64,
+    /// The number of its extents.
+    pub extents: u64,
+    /// Its frame digest.
+    pub digest: Digest,
+}
+
+/// Sums over all extents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Pages that are stored.
+    pub pages_data: u64,
+    /// Pages of RAM that are not stored.
+    pub pages_zero: u64,
+    /// EXTENT parts.
+    pub extents: u64,
+    /// Bytes of their payloads.
+    pub stored: u64,
+}
+
+/// The top index of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// The digest of the header block.
+    pub header: Digest,
+    /// The identity of the machine state (§8.2).
+    pub content: Digest,
+    /// The root of the memory tree (§6.4).
+    pub memory_root: Digest,
+    /// Sums over all extents.
+    pub totals: Totals,
+    /// All parts but EXTENT, MAP and INDEX, in file order.
+    pub parts: Vec<PartRef>,
+    /// All MAP parts, in file order.
+    pub maps: Vec<MapRef>,
+}
+
+const NAMES: [&str; 8] =
+    ["header", "content", "memory_root", "pages_data", "pages_zero", "extents", "stored", "parts"];
+
+impl Index {
+    /// The part for this index.
+    ///
+    /// # Errors
+    /// An index that is longer than its limits.
+    pub fn encode(&self) -> Result<Encoded<'static>, Fault> {
+        let parts = self.parts.iter().map(PartRef::list).collect::<Result<Vec<_>, _>>()?;
+        let list = Nvlist::builder()
+            .binary("header", self.header.as_bytes())
+            .binary("content", self.content.as_bytes())
+            .binary("memory_root", self.memory_root.as_bytes())
+            .number("pages_data", self.totals.pages_data)
+            .number("pages_zero", self.totals.pages_zero)
+            .number("extents", self.totals.extents)
+            .number("stored", self.totals.stored)
+            .nvlist_array("parts", parts)
+            .build()?;
+        let mut payload = Vec::with_capacity(self.maps.len() * MAP_REF_LEN);
+        for map in &self.maps {
+            map.encode(&mut payload);
+        }
+        Encoded::new(Kind::Index, &list, payload)
+    }
+
+    /// Reads the part. Whether it agrees with what it lists is for the readers to see.
+    ///
+    /// # Errors
+    /// A breach of §7.1.
+    pub fn open(part: &Intact) -> Result<Self, Error> {
+        let index = Self::from_nvlist(part.nvlist()).map_err(|fault| part.wrong(fault))?;
+        let payload = part.payload();
+        if !payload.len().is_multiple_of(MAP_REF_LEN) {
+            let found = payload.len().to_string();
+            let (what, must) = ("the size of the payload", "it is 64 bytes for each MAP part");
+            return Err(part.wrong_payload(Fault::Value { what, found, must, rule: "§7.1.7" }));
+        }
+        let mut cursor = Cursor::new(payload, part.spans().payload_at);
+        let maps = (0..payload.len() / MAP_REF_LEN)
+            .map(|_| MapRef::decode(&mut cursor))
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.within(part.section()))?;
+        Ok(Self { maps, ..index })
+    }
+
+    fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
+        let pairs = Pairs::parse(list, &NAMES)?;
+        let lists = pairs.lists("parts")?;
+        let (found, limit) =
+            (lists.len() as u64, (limits::DEVICES + limits::OPTIONAL_PARTS + 2) as u64);
+        if found > limit {
+            return Err(Fault::OverLimit { what: "the number of parts", found, limit });
+        }
+        Ok(Self {
+            header: pairs.digest("header")?,
+            content: pairs.digest("content")?,
+            memory_root: pairs.digest("memory_root")?,
+            totals: Totals {
+                pages_data: pairs.number("pages_data")?,
+                pages_zero: pairs.number("pages_zero")?,
+                extents: pairs.number("extents")?,
+                stored: pairs.number("stored")?,
+            },
+            parts: lists.iter().map(PartRef::from_pairs).collect::<Result<_, _>>()?,
+            maps: Vec::new(),
+        })
+    }
+}
+
+impl PartRef {
+    fn list(&self) -> Result<Nvlist, Fault> {
+        let mut list = Nvlist::builder()
+            .number("type", self.kind.number().into())
+            .number("offset", self.offset)
+            .number("length", self.length)
+            .binary("digest", self.digest.as_bytes());
+        if let Some(record) = &self.record {
+            list = list
+                .string("section", &record.section)
+                .string("name", &record.name)
+                .number("size", record.size)
+                .binary("sha256", record.sha256.as_bytes());
+        }
+        Ok(list.build()?)
+    }
+
+    fn from_pairs(pairs: &Pairs<'_>) -> Result<Self, Fault> {
+        let number = pairs.number("type")?;
+        let kind = u32::try_from(number).ok().and_then(Kind::from_number);
+        let Some(kind) = kind.filter(|k| !matches!(k, Kind::Extent | Kind::Map | Kind::Index))
+        else {
+            let (what, found) = ("the type of a part", format!("{number:#x}"));
+            let must = "it is that of a part other than EXTENT, MAP and INDEX";
+            return Err(Fault::Value { what, found, must, rule: "§7.1.6" });
+        };
+        let device = kind == Kind::Device;
+        pairs.only(if device {
+            &["type", "offset", "length", "digest", "section", "name", "size", "sha256"]
+        } else {
+            &["type", "offset", "length", "digest"]
+        })?;
+        let (offset, length) = (pairs.number("offset")?, pairs.number("length")?);
+        place(offset, length)?;
+        let record = device.then(|| RecordId::from_pairs(pairs)).transpose()?;
+        Ok(Self { kind, offset, length, digest: pairs.digest("digest")?, record })
+    }
+}
+
+impl MapRef {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.offset.to_le_bytes());
+        out.extend(self.length.to_le_bytes());
+        out.extend(self.gpa.to_le_bytes());
+        out.extend(self.extents.to_le_bytes());
+        out.extend(self.digest.as_bytes());
+    }
+
+    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Located> {
+        let at = cursor.offset();
+        let map = Self {
+            offset: cursor.u64()?,
+            length: cursor.u64()?,
+            gpa: cursor.u64()?,
+            extents: cursor.u64()?,
+            digest: cursor.digest()?,
+        };
+        place(map.offset, map.length).map_err(|fault| fault.at(at))?;
+        Ok(map)
+    }
+}
+
+fn place(offset: u64, length: u64) -> Result<(), Fault> {
+    let end = offset.checked_add(length).filter(|&end| end <= limits::FILE);
+    if end.is_none() || !offset.is_multiple_of(PART_ALIGN) || !length.is_multiple_of(PART_ALIGN) {
+        let found = format!("{offset:#x} and {length} bytes");
+        let must = "parts begin and end at multiples of 64, within the file";
+        return Err(Fault::Value { what: "the place of a part", found, must, rule: "§2.3" });
+    }
+    Ok(())
+}

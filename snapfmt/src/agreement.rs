@@ -1,0 +1,72 @@
+//! `.meta` must say what the checked parts say (§5.2.1): bhyve reads that text after us.
+
+use crate::bhyve::{Generation, Meta};
+use crate::error::Fault;
+use crate::part::device::RecordId;
+use crate::part::meta::MetaText;
+use crate::part::vm::Vm;
+
+/// The text of META as parsed.
+///
+/// # Errors
+/// A text that bhyve cannot have written, or of another generation than META says.
+pub(crate) fn parse(meta: &MetaText) -> Result<Meta, Fault> {
+    let parsed = Meta::parse(&meta.text).map_err(|error| Fault::Meta(error.to_string()))?;
+    let generation = match parsed.generation {
+        Generation::A => 'A',
+        Generation::B => 'B',
+    };
+    same("the generation", &generation, &meta.generation)?;
+    Ok(parsed)
+}
+
+/// Compares the text with the machine.
+///
+/// # Errors
+/// The first difference.
+pub(crate) fn with_vm(meta: &Meta, vm: &Vm) -> Result<(), Fault> {
+    same("the VM's name", &meta.vm.name, &vm.name)?;
+    same("ncpus", &u64::from(meta.vm.ncpus), &vm.ncpus)?;
+    same("memsize", &meta.vm.memsize, &vm.memory.size())?;
+    same("memflags", &meta.vm.memflags, &vm.memflags)
+}
+
+/// Compares the text with all records of the file, in file order.
+///
+/// # Errors
+/// The first difference.
+pub(crate) fn with_records<'a>(
+    meta: &Meta,
+    records: impl IntoIterator<Item = &'a RecordId>,
+) -> Result<(), Fault> {
+    let mut listed: Vec<_> = meta.records.iter().collect();
+    // Stable: absent devices have no bytes, and share the offset of what follows them.
+    listed.sort_by_key(|entry| entry.offset);
+    let mut listed = listed.into_iter();
+    let mut offset = 0_u64;
+    let mut count = 0_usize;
+    for id in records {
+        count += 1;
+        let Some(entry) = listed.next() else { break };
+        let name = |section: &str, name: &str| format!("{section}/{}", name.escape_default());
+        let here = name(meta.key(entry.section), &entry.name);
+        same("a record", &here, &name(&id.section, &id.name))?;
+        same("the size of a record", &entry.size, &id.size)?;
+        same("the offset of a record", &entry.offset, &offset)?;
+        offset = offset.saturating_add(id.size);
+    }
+    same("the number of records", &meta.records.len(), &count)
+}
+
+fn same<T: PartialEq + ToString>(what: &'static str, text: &T, file: &T) -> Result<(), Fault> {
+    if text == file {
+        return Ok(());
+    }
+    Err(Fault::Disagree {
+        what,
+        here: text.to_string().escape_default().to_string(),
+        there: file.to_string().escape_default().to_string(),
+        place: "in the parts of the file",
+        rule: "§5.2.1",
+    })
+}

@@ -1,0 +1,207 @@
+//! What went by, part after part: the order of parts (§2.2), the extents that no MAP part lists
+//! yet (§6.5), and in the end the index (§7.1).
+//!
+//! The writer writes the index that its ledger gives; the reader compares. Neither knows the other.
+
+use crate::agreement;
+use crate::bhyve::Meta;
+use crate::content::content;
+use crate::digest::Digest;
+use crate::error::Fault;
+use crate::layout::kind::Kind;
+use crate::limits;
+use crate::memory::tree::RootBuilder;
+use crate::part::device::RecordId;
+use crate::part::index::{Index, MapRef, PartRef, Totals};
+use crate::part::map::{MapEntry, MapTable, unordered};
+use crate::part::meta::MetaText;
+use crate::part::vm::Vm;
+
+/// Everything about the parts so far that later parts depend on.
+pub(crate) struct Ledger {
+    header: Digest,
+    machine: Option<Machine>,
+    meta: Option<Meta>,
+    rank: u8,
+    parts: Vec<PartRef>,
+    maps: Vec<MapRef>,
+    pending: Vec<MapEntry>,
+    totals: Totals,
+    records: u64,
+}
+
+struct Machine {
+    vm: Vm,
+    tree: RootBuilder,
+}
+
+impl Ledger {
+    pub(crate) fn new(header: Digest) -> Self {
+        Self {
+            header,
+            machine: None,
+            meta: None,
+            rank: 0,
+            parts: Vec::new(),
+            maps: Vec::new(),
+            pending: Vec::new(),
+            totals: Totals::default(),
+            records: 0,
+        }
+    }
+
+    /// Whether a part of this kind may come next (§2.2, §6.5, §10).
+    pub(crate) fn admit(&self, kind: Kind) -> Result<(), Fault> {
+        let order = |why| Err(Fault::Order { found: kind, why });
+        let count =
+            |wanted: fn(&Kind) -> bool| self.parts.iter().filter(|part| wanted(&part.kind)).count();
+        let limit = |what, found, limit| {
+            Err(Fault::OverLimit { what, found: found as u64, limit: limit as u64 })
+        };
+        match kind {
+            Kind::Vm if !self.parts.is_empty() => order("VM is the first part and there is one"),
+            Kind::Vm => Ok(()),
+            _ if self.machine.is_none() => order("the first part is VM"),
+            Kind::Meta if self.meta.is_some() => order("there is one META part"),
+            Kind::Meta => Ok(()),
+            _ if self.meta.is_none() => order("the second part is META"),
+            _ if kind.rank() < self.rank => {
+                order("the order is VM, META, optional parts, DEVICE, memory, INDEX")
+            }
+            Kind::Config if count(|k| *k == Kind::Config) > 0 => order("there is one CONFIG part"),
+            Kind::Config | Kind::Other(_) => {
+                let found = count(|k| matches!(k, Kind::Config | Kind::Other(_))) + 1;
+                if found > limits::OPTIONAL_PARTS {
+                    return limit("the number of optional parts", found, limits::OPTIONAL_PARTS);
+                }
+                Ok(())
+            }
+            Kind::Device => {
+                let found = count(|k| *k == Kind::Device) + 1;
+                if found > limits::DEVICES {
+                    return limit("the number of DEVICE parts", found, limits::DEVICES);
+                }
+                Ok(())
+            }
+            Kind::Extent if self.pending.len() >= limits::MAP_ENTRIES => {
+                order("after 4096 extents comes a MAP part")
+            }
+            Kind::Map if self.pending.is_empty() => {
+                order("a MAP part follows the extents it lists")
+            }
+            Kind::Index if !self.pending.is_empty() => {
+                order("the last extents are in no MAP part yet")
+            }
+            Kind::Extent | Kind::Map | Kind::Index => Ok(()),
+        }
+    }
+
+    /// The machine, once its part went by.
+    pub(crate) fn vm(&self) -> Option<&Vm> {
+        self.machine.as_ref().map(|machine| &machine.vm)
+    }
+
+    /// Takes note of the VM part.
+    pub(crate) fn machine(&mut self, vm: Vm) {
+        let tree = RootBuilder::new(vm.memory.clone());
+        self.machine = Some(Machine { vm, tree });
+    }
+
+    /// Takes note of the META part, whose text has to agree with the machine.
+    pub(crate) fn meta(&mut self, text: &MetaText) -> Result<(), Fault> {
+        let meta = agreement::parse(text)?;
+        if let Some(vm) = self.vm() {
+            agreement::with_vm(&meta, vm)?;
+        }
+        self.meta = Some(meta);
+        Ok(())
+    }
+
+    /// Takes note of a part that the index lists by itself. A record may come once (§5.4.2).
+    pub(crate) fn part(&mut self, part: PartRef) -> Result<(), Fault> {
+        if let Some(record) = &part.record {
+            let named = |r: &RecordId| r.section == record.section && r.name == record.name;
+            if self.records().any(named) {
+                let (what, found) = ("the record", record.to_string());
+                let must = "each record has one part";
+                return Err(Fault::Value { what, found, must, rule: "§5.4.2" });
+            }
+            self.records = self.records.saturating_add(record.size);
+            let (found, limit) = (self.records, limits::RECORDS_TOTAL);
+            if found > limit {
+                return Err(Fault::OverLimit { what: "the size of all records", found, limit });
+            }
+        }
+        self.rank = part.kind.rank();
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Takes note of an EXTENT part whose payload takes `stored` bytes.
+    pub(crate) fn extent(&mut self, entry: MapEntry, stored: u64) -> Result<(), Fault> {
+        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let free = machine.tree.next_gpa();
+        if entry.gpa < free {
+            return Err(unordered(entry.gpa, free));
+        }
+        machine.tree.block(entry.gpa, entry.size.into(), entry.root);
+        self.totals.extents += 1;
+        self.totals.pages_data += u64::from(entry.data_pages);
+        self.totals.stored = self.totals.stored.saturating_add(stored);
+        self.rank = Kind::Extent.rank();
+        self.pending.push(entry);
+        Ok(())
+    }
+
+    /// Whether a MAP part has to come before the next extent.
+    pub(crate) fn map_is_due(&self) -> bool {
+        self.pending.len() >= limits::MAP_ENTRIES
+    }
+
+    /// The table that the next MAP part has to have; nothing if there are no extents for it.
+    pub(crate) fn map_table(&self) -> Option<MapTable> {
+        let first = self.totals.extents - self.pending.len() as u64;
+        (!self.pending.is_empty()).then(|| MapTable { first, entries: self.pending.clone() })
+    }
+
+    /// Takes note of the MAP part that lists all extents since the one before.
+    pub(crate) fn map(&mut self, offset: u64, length: u64, digest: Digest) {
+        let gpa = self.pending.first().map_or(0, |entry| entry.gpa);
+        let extents = self.pending.len() as u64;
+        self.pending.clear();
+        self.maps.push(MapRef { offset, length, gpa, extents, digest });
+    }
+
+    fn records(&self) -> impl Iterator<Item = &RecordId> {
+        self.parts.iter().filter_map(|part| part.record.as_ref())
+    }
+
+    /// `.meta` has to list exactly the records that went by.
+    pub(crate) fn check_records(&self) -> Result<(), Fault> {
+        let missing = || Fault::Order { found: Kind::Index, why: "the second part is META" };
+        agreement::with_records(self.meta.as_ref().ok_or_else(missing)?, self.records())
+    }
+
+    /// The identity of the state so far, if its memory has this root.
+    pub(crate) fn content(&self, memory_root: &Digest) -> Option<Digest> {
+        self.vm().map(|vm| content(vm, memory_root, self.records()))
+    }
+
+    /// The index over all that went by. `.meta` has to agree with the records.
+    pub(crate) fn index(&mut self) -> Result<Index, Fault> {
+        self.check_records()?;
+        let missing = || Fault::Order { found: Kind::Index, why: "the first part is VM" };
+        let machine = self.machine.take().ok_or_else(missing)?;
+        let memory_root = machine.tree.finish();
+        let pages = machine.vm.memory.size() / limits::PAGE as u64;
+        self.totals.pages_zero = pages.saturating_sub(self.totals.pages_data);
+        Ok(Index {
+            header: self.header,
+            content: content(&machine.vm, &memory_root, self.records()),
+            memory_root,
+            totals: self.totals,
+            parts: std::mem::take(&mut self.parts),
+            maps: std::mem::take(&mut self.maps),
+        })
+    }
+}

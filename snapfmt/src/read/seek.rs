@@ -1,0 +1,339 @@
+//! Reading by seeking (§7.4): header block, trailer and INDEX first, then only what is asked for.
+//!
+//! How much is read depends on the number of records and, for the maps, of extents; never on the
+//! amount of RAM. Nothing is read twice.
+
+use std::io;
+
+use crate::digest::Digest;
+use crate::error::{Error, Fault, Section};
+use crate::layout::frame::{self, Frame};
+use crate::layout::header::{self, Header};
+use crate::layout::kind::Kind;
+use crate::layout::trailer::{self, Trailer};
+use crate::ledger::Ledger;
+use crate::limits;
+use crate::memory::tree::RootBuilder;
+use crate::part::Intact;
+use crate::part::device::Record;
+use crate::part::index::{Index, MapRef, PartRef};
+use crate::part::map::MapTable;
+use crate::part::vm::Vm;
+use crate::read::index::same;
+use crate::read::listed::{Part, open_listed};
+use crate::read::verified::DeviceState;
+
+/// Something that can be read at an offset.
+pub trait ReadAt {
+    /// Its length in bytes.
+    fn size(&self) -> u64;
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where it is shorter than [`size`](Self::size) said, and any other trouble.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl ReadAt for [u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let range =
+            usize::try_from(offset).ok().and_then(|at| Some(at..at.checked_add(buf.len())?));
+        let bytes = range.and_then(|range| self.get(range)).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl<R: ReadAt + ?Sized> ReadAt for &R {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buf, offset)
+    }
+}
+
+/// Why a file could not be read: what is wrong with it, or trouble below it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is wrong.
+    #[error(transparent)]
+    Format(#[from] Error),
+    /// It could not be read.
+    #[error("cannot read at offset {at:#x}: {source}")]
+    Io {
+        /// Where.
+        at: u64,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A file whose header block, trailer and INDEX have been checked.
+pub struct Seeker<S> {
+    source: S,
+    header: Header,
+    header_digest: Digest,
+    index: Index,
+    trailer: Trailer,
+}
+
+/// A file that passed a quick check: all but MAP and EXTENT parts (§7.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quick {
+    vm: Vm,
+    /// Where memory parts begin.
+    memory_at: u64,
+}
+
+impl Quick {
+    /// The machine.
+    #[must_use]
+    pub fn vm(&self) -> &Vm {
+        &self.vm
+    }
+}
+
+/// Bytes read at once, so that a long part costs memory as it is read, and not before.
+const STEP: usize = 1 << 20;
+
+impl<S: ReadAt> Seeker<S> {
+    /// Checks header block, trailer and INDEX.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn open(source: S) -> Result<Self, ReadError> {
+        let size = source.size();
+        let read = |at, len, section| read(&source, size, at, len, section);
+        // A file that is no snapshot at all should be told so, however short it is.
+        let magic = header::MAGIC.len().min(usize::try_from(size).unwrap_or(usize::MAX));
+        let start = read(0, magic, Section::Header)?;
+        if !header::MAGIC.starts_with(&start) || start.is_empty() {
+            return Err(Fault::NotASnapshot.at(0).within(Section::Header).into());
+        }
+        let (header, header_digest) = Header::check(&read(0, header::LEN, Section::Header)?)?;
+        let least = (header::LEN + trailer::LEN) as u64;
+        if size < least {
+            let fault = Fault::Truncated { wanted: least - size, left: 0 };
+            return Err(fault.at(size).within(Section::Trailer).into());
+        }
+        let at = size - trailer::LEN as u64;
+        let trailer = Trailer::check(&read(at, trailer::LEN, Section::Trailer)?, at)?;
+        let part = Self::part(&source, size, trailer.index_at, trailer.index_len)?;
+        if part.kind() != Kind::Index {
+            let why = "the trailer points to it as INDEX";
+            return Err(part.wrong(Fault::Order { found: part.kind(), why }).into());
+        }
+        let matches = same("the root", &part.digest(), &trailer.root, "§7.3.5");
+        matches.map_err(|fault| part.wrong(fault))?;
+        let index = Index::open(&part)?;
+        let matches = same("the header's digest", &index.header, &header_digest, "§7.1.1");
+        matches.map_err(|fault| part.wrong(fault))?;
+        Ok(Self { source, header, header_digest, index, trailer })
+    }
+
+    /// Who wrote the file, when, of which VM.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The index: `content`, `memory_root`, totals and parts.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The identity of the file's bytes (§8.1).
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.trailer.root
+    }
+
+    /// The length of the file in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.trailer.size
+    }
+
+    /// Checks all parts but MAP and EXTENT, giving each to `each` in file order. `content` is
+    /// recomputed from the memory root that INDEX claims.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn quick(&self, mut each: impl FnMut(Part)) -> Result<Quick, ReadError> {
+        let mut ledger = Ledger::new(self.header_digest);
+        let mut free = header::LEN as u64;
+        for listed in &self.index.parts {
+            let part = self.listed(listed, free)?;
+            ledger.admit(part.kind()).map_err(|fault| part.wrong(fault))?;
+            let section = part.section();
+            let seen = open_listed(&mut ledger, &self.header.vm_name, part)?;
+            if let Part::Record(record) = &seen {
+                same_record(listed, record)
+                    .map_err(|fault| fault.at(listed.offset).within(section))?;
+            }
+            free = listed.offset.saturating_add(listed.length);
+            each(seen);
+        }
+        let wrong = |fault: Fault| self.wrong(fault);
+        ledger.check_records().map_err(wrong)?;
+        let missing = || wrong(Fault::Order { found: Kind::Index, why: "the first part is VM" });
+        let vm = ledger.vm().ok_or_else(missing)?.clone();
+        let content = ledger.content(&self.index.memory_root).unwrap_or(self.index.content);
+        same("content", &self.index.content, &content, "§7.1.2").map_err(wrong)?;
+        let totals = &self.index.totals;
+        let pages = totals.pages_data.saturating_add(totals.pages_zero);
+        let size = vm.memory.size() / limits::PAGE as u64;
+        same("the number of pages", &pages, &size, "§7.1.4").map_err(wrong)?;
+        if self.index.maps.is_empty() {
+            same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
+        }
+        Ok(Quick { vm, memory_at: free })
+    }
+
+    /// Checks all MAP parts, giving each to `each`; `memory_root` is recomputed from them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn maps(&self, quick: &Quick, mut each: impl FnMut(MapTable)) -> Result<(), ReadError> {
+        let mut tree = RootBuilder::new(quick.vm.memory.clone());
+        let mut free = quick.memory_at;
+        let (mut extents, mut pages) = (0_u64, 0_u64);
+        for listed in &self.index.maps {
+            let part = self.map(listed)?;
+            let table = MapTable::open(&part)?;
+            let wrong = |fault: Fault| part.wrong_payload(fault);
+            same("the first extent", &table.first, &extents, "§6.5").map_err(wrong)?;
+            let count = table.entries.len() as u64;
+            same("the number of extents", &count, &listed.extents, "§7.1.7").map_err(wrong)?;
+            let gpa = table.entries.first().map_or(0, |entry| entry.gpa);
+            same("the first address", &gpa, &listed.gpa, "§7.1.7").map_err(wrong)?;
+            for entry in &table.entries {
+                same("the offset of an extent", &entry.offset, &free, "§2.1").map_err(wrong)?;
+                if entry.gpa < tree.next_gpa() {
+                    let fault = crate::part::map::unordered(entry.gpa, tree.next_gpa());
+                    return Err(wrong(fault).into());
+                }
+                tree.block(entry.gpa, entry.size.into(), entry.root);
+                free = entry.offset.saturating_add(entry.length);
+                pages = pages.saturating_add(entry.data_pages.into());
+            }
+            same("the offset of the MAP part", &listed.offset, &free, "§2.1").map_err(wrong)?;
+            free = listed.offset.saturating_add(listed.length);
+            extents = extents.saturating_add(count);
+            each(table);
+        }
+        let (index, totals) = (&self.index, &self.index.totals);
+        let wrong = |fault: Fault| self.wrong(fault);
+        same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
+        same("extents", &totals.extents, &extents, "§7.1.5").map_err(wrong)?;
+        same("pages_data", &totals.pages_data, &pages, "§7.1.4").map_err(wrong)?;
+        same("memory_root", &index.memory_root, &tree.finish(), "§7.1.3").map_err(wrong)?;
+        Ok(())
+    }
+
+    /// Reads and checks one record alone; nothing if the index does not list it.
+    ///
+    /// # Errors
+    /// What is wrong with its part.
+    pub fn record(&self, section: &str, name: &str) -> Result<Option<DeviceState>, ReadError> {
+        let named = |part: &&PartRef| {
+            part.record.as_ref().is_some_and(|id| id.section == section && id.name == name)
+        };
+        let Some(listed) = self.index.parts.iter().find(named) else { return Ok(None) };
+        let part = self.listed(listed, listed.offset)?;
+        let record = Record::open(&part)?;
+        same_record(listed, &record).map_err(|fault| part.wrong(fault))?;
+        Ok(Some(DeviceState::listed(record)))
+    }
+
+    fn wrong(&self, fault: Fault) -> Error {
+        fault.at(self.trailer.index_at).within(Section::Part(Kind::Index))
+    }
+
+    /// Reads a part that the index lists by itself and that has to begin at `free`.
+    fn listed(&self, listed: &PartRef, free: u64) -> Result<Intact, ReadError> {
+        let place = listed.record.as_ref().map_or(Section::Part(listed.kind), |id| id.place());
+        let gap = same("the offset of a part", &listed.offset, &free, "§2.1");
+        gap.map_err(|fault| self.wrong(fault))?;
+        let part = self.placed(listed.offset, listed.length, &place)?;
+        let kind = same("the type of a part", &listed.kind, &part.kind(), "§7.1.6");
+        kind.map_err(|fault| part.wrong(fault))?;
+        let digest = same("the digest of a part", &listed.digest, &part.digest(), "§7.1.6");
+        digest.map_err(|fault| part.wrong(fault))?;
+        Ok(part)
+    }
+
+    fn map(&self, listed: &MapRef) -> Result<Intact, ReadError> {
+        let part = self.placed(listed.offset, listed.length, &Section::Part(Kind::Map))?;
+        let kind = same("the type of a part", &Kind::Map, &part.kind(), "§7.1.7");
+        kind.map_err(|fault| part.wrong(fault))?;
+        let digest = same("the digest of a part", &listed.digest, &part.digest(), "§7.1.7");
+        digest.map_err(|fault| part.wrong(fault))?;
+        Ok(part)
+    }
+
+    /// Reads a part whose place is listed; a damaged frame is named as what it was listed for.
+    fn placed(&self, at: u64, length: u64, place: &Section) -> Result<Intact, ReadError> {
+        Self::part(&self.source, self.trailer.size, at, length).map_err(|error| match error {
+            ReadError::Format(error) => error.in_section(place.clone()).into(),
+            io @ ReadError::Io { .. } => io,
+        })
+    }
+
+    fn part(source: &S, size: u64, at: u64, length: u64) -> Result<Intact, ReadError> {
+        let bytes = read(source, size, at, frame::LEN, Section::Frame)?;
+        let (frame, digest) = Frame::check(&bytes, at)?;
+        let spans = frame.spans(at);
+        let section = Section::Part(frame.kind);
+        same("the length of the part", &length, &spans.end.saturating_sub(at), "§4.11")
+            .map_err(|fault| fault.at(at).within(section.clone()))?;
+        let len = usize::try_from(spans.end - spans.nvlist_at).unwrap_or(usize::MAX);
+        let body = read(source, size, spans.nvlist_at, len, section)?;
+        Ok(Intact::check(frame, digest, at, body)?)
+    }
+}
+
+fn same_record(listed: &PartRef, record: &Record) -> Result<(), Fault> {
+    let show =
+        |id: &crate::part::device::RecordId| format!("{id}, {} bytes, {}", id.size, id.sha256);
+    let listed = listed.record.as_ref().map(show).unwrap_or_default();
+    same("a record", &listed, &show(record.id()), "§7.1.6")
+}
+
+/// Reads `len` bytes at `at` of a source of `size` bytes. `len` was compared with its limit.
+pub(super) fn read(
+    source: &(impl ReadAt + ?Sized),
+    size: u64,
+    at: u64,
+    len: usize,
+    section: Section,
+) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    let left = size.saturating_sub(at);
+    if left < len as u64 {
+        let fault = Fault::Truncated { wanted: len as u64, left };
+        return Err(fault.at(at).within(section).into());
+    }
+    while bytes.len() < len {
+        let from = bytes.len();
+        bytes.resize(len.min(from.saturating_add(STEP)), 0);
+        let Some(rest) = bytes.get_mut(from..) else { break };
+        let at = at.saturating_add(from as u64);
+        source.read_exact_at(rest, at).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                let fault = Fault::Truncated { wanted: (len - from) as u64, left: 0 };
+                fault.at(at).within(section.clone()).into()
+            }
+            _ => ReadError::Io { at, source },
+        })?;
+    }
+    Ok(bytes)
+}

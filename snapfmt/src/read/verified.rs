@@ -1,0 +1,90 @@
+//! What only a complete check can make (laws 1 and 4).
+
+use crate::digest::Digest;
+use crate::layout::header::Header;
+use crate::part::device::{Record, RecordId};
+use crate::part::index::Index;
+use crate::part::vm::Vm;
+
+/// A file in which every digest has matched over the bytes as read, and every part agrees with the
+/// index. Intact and well formed; not therefore authentic, nor a state that a machine can be in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    header: Header,
+    vm: Vm,
+    index: Index,
+    root: Digest,
+    size: u64,
+}
+
+impl Verified {
+    pub(super) fn new(header: Header, vm: Vm, index: Index, root: Digest, size: u64) -> Self {
+        Self { header, vm, index, root, size }
+    }
+
+    /// Who wrote the file, when, of which VM.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn vm(&self) -> &Vm {
+        &self.vm
+    }
+
+    /// The index: `content`, `memory_root`, totals and parts.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The identity of the file's bytes (§8.1).
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// The length of the file in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Admits a record that came out of this file while it was checked. A record of another file,
+    /// or of none, is given back.
+    ///
+    /// # Errors
+    /// The record, if the index does not list it with these bytes.
+    pub fn admit(&self, record: Record) -> Result<DeviceState, Record> {
+        let listed = self.index.parts.iter().any(|part| part.record.as_ref() == Some(record.id()));
+        if listed { Ok(DeviceState(record)) } else { Err(record) }
+    }
+}
+
+/// A device record that may be given to a restore: its bytes matched their digests, and so did the
+/// index that lists it. There is no other way to make one: no constructor, `Default`, `From` or
+/// deserialisation.
+///
+/// State rules (what values a kernel survives) are not part of this yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceState(Record);
+
+impl DeviceState {
+    pub(super) fn listed(record: Record) -> Self {
+        Self(record)
+    }
+
+    /// What identifies it.
+    #[must_use]
+    pub fn id(&self) -> &RecordId {
+        self.0.id()
+    }
+
+    /// The bytes, as bhyve wrote them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
