@@ -1,5 +1,8 @@
 //! Lists that are large, deep, or made to cost their reader more than they should.
 
+// A test may stop at what it does not expect, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use snapfmt::limits::{NVLIST_DEPTH, NVLIST_PAIRS, NVLIST_SIZE};

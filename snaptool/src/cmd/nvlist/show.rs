@@ -90,8 +90,9 @@ fn more(left: usize, what: &str, out: &mut dyn Write) -> io::Result<()> {
     if left == 0 { Ok(()) } else { write!(out, " … {left} more{what}") }
 }
 
+/// Flags and addresses read better in hexadecimal, counts in decimal; small numbers need no choice.
 fn decimal_and_hex(number: u64) -> String {
-    if number < 10 { number.to_string() } else { format!("{number} ({number:#x})") }
+    if number < 256 { number.to_string() } else { format!("{number} ({number:#x})") }
 }
 
 fn dump(bytes: &[u8], level: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -127,7 +128,12 @@ fn quoted(bytes: &[u8]) -> String {
 fn escape(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
-        text.extend(chunk.valid().escape_debug());
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' => text.push(c),
+                _ => text.extend(c.escape_debug()),
+            }
+        }
         text.push_str(&chunk.invalid().escape_ascii().to_string());
     }
     text
