@@ -14,7 +14,9 @@
 //! open at the moment; no allocation follows a number in the input. The bounds are in
 //! [`crate::limits`]; lists deeper than [`crate::limits::NVLIST_DEPTH`] do not exist here, which
 //! bounds every recursion over a list. A lookup scans its list from the start, nested lists
-//! included: read each pair once, and a whole list by [`View::pairs`].
+//! included, so a loop of lookups over names from the input would be quadratic: take
+//! [`View::pairs`] or an [`Nvlist`], which finds names by hash. Walking a list level by level reads
+//! its bytes once for each level; the bounds keep the worst of that below a second.
 //!
 //! # Strictness
 //!
@@ -35,7 +37,8 @@
 //! Accepted as libnv does, because older versions write it or it changes nothing: any data size of
 //! a nested list from 1 to the bytes left, any data size of a list array that fits, an item count
 //! on a type that is no array, received descriptors that are not used, a header whose descriptor
-//! count is below those used. There is no lenient mode.
+//! count is below those used. None of these is kept: [`Nvlist::pack`] writes what current libnv
+//! writes. There is no lenient mode.
 //!
 //! An empty descriptor array can be built by libnv but never read; here it cannot be built.
 
