@@ -36,3 +36,7 @@ pub const NUMBER: u64 = u64::MAX >> 1;
 
 /// The longest name of a virtual machine: `VM_MAX_NAMELEN`.
 pub const VM_NAME: usize = 229;
+
+/// The longest value of a configuration variable in which others were replaced: four `PATH_MAX`. Without
+/// a limit, one variable named a thousand times would multiply the text.
+pub const EXPANDED: usize = 4096;

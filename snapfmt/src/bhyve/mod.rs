@@ -10,6 +10,7 @@
 //! known of any other snapshot format, nor of what the fields of a record mean.
 
 mod check;
+pub mod config;
 mod finding;
 mod json;
 pub mod limits;
@@ -17,8 +18,11 @@ mod meta;
 mod meta_error;
 pub mod records;
 pub mod rules;
+pub mod set;
 
 pub use check::check;
+pub use config::{Config, disagreements};
 pub use finding::{Finding, Place, Rule, Severity, Value};
 pub use meta::{Generation, Meta, Note, Record, Section, VmMetadata};
 pub use meta_error::{Entry, MetaError, MetaFault};
+pub use set::{Files, RamLayout, Segment};
