@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ};
 use signal_hook::low_level;
 
 /// The flag that a signal sets. Cheap to clone and to ask; threads share one.
@@ -46,6 +46,8 @@ impl Stop {
             signal_hook::flag::register_usize(signal, Arc::clone(&stop.signal), number)?;
             low_level::pipe::register(signal, tell.try_clone()?)?;
         }
+        // Caught only so that `ulimit -f` fails a write, as a full disk does, and does not kill.
+        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(stop)
     }
 
