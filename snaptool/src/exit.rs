@@ -7,8 +7,8 @@
 //! | 2 | trouble: no answer could be found; stderr says why |
 //! | a signal | it was told to stop, or the reader of its stdout went away (SIGPIPE) |
 //!
-//! Death by signal is real, by the signal's default action, so that shells and scripts see what they
-//! expect (130 for Ctrl-C, 141 for a closed pipe); it comes after every destructor has run.
+//! Death by signal is real, by the signal's default action, so that shells and scripts see what
+//! they expect (130 for Ctrl-C, 141 for a closed pipe); it comes after every destructor has run.
 
 use std::error::Error;
 use std::fmt;

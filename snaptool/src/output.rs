@@ -2,7 +2,8 @@
 //!
 //! A file is written under a temporary name in the directory where it will live, made durable, and
 //! only then gets its name; whatever happens before, the name does not exist or still means the old
-//! file. What is no file (a pipe, a device, `-`) is written straight, since nothing else is possible.
+//! file. What is no file (a pipe, a device, `-`) is written straight, since nothing else is
+//! possible.
 //!
 //! Files are created with mode 0600: a snapshot holds all secrets of its guest.
 
@@ -49,8 +50,8 @@ pub enum Output {
 }
 
 impl Output {
-    /// Opens what the user named: `-` is stdout, a FIFO or device is written straight, anything else
-    /// becomes a new file.
+    /// Opens what the user named: `-` is stdout, a FIFO or device is written straight, anything
+    /// else becomes a new file.
     ///
     /// # Errors
     /// In words, before any work is done: the name is taken, is a directory, cannot be created.

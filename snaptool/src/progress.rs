@@ -1,8 +1,8 @@
 //! How far long work is: one line on stderr, for people who wait.
 //!
-//! It appears after a second, only on a terminal, and never touches stdout. It has no colours, so it
-//! has nothing to do for `NO_COLOR`; on a terminal that cannot go back in a line (`TERM=dumb`), and
-//! with `--quiet`, it never appears.
+//! It appears after a second, only on a terminal, and never touches stdout. It has no colours, so
+//! it has nothing to do for `NO_COLOR`; on a terminal that cannot go back in a line (`TERM=dumb`),
+//! and with `--quiet`, it never appears.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Mutex;

@@ -1,9 +1,9 @@
 //! Being told to stop: Ctrl-C, SIGTERM and SIGHUP.
 //!
-//! The first signal sets a flag that long loops ask for with [`Stop::check`]; their error unwinds the
-//! program, destructors remove what is half done, and then the process dies by that same signal. A
-//! second signal kills at once. A signal that was ignored when we were started (`nohup`, or a job in
-//! the background of a script) stays ignored.
+//! The first signal sets a flag that long loops ask for with [`Stop::check`]; their error unwinds
+//! the program, destructors remove what is half done, and then the process dies by that same
+//! signal. A second signal kills at once. A signal that was ignored when we were started (`nohup`,
+//! or a job in the background of a script) stays ignored.
 
 use std::fmt;
 use std::io;

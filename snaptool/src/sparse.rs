@@ -1,7 +1,7 @@
 //! Where a file has data and where it has holes, so that holes need not be read.
 //!
-//! A file system may call anything data; what it calls a hole reads as zeros. Whatever the file system
-//! says or fails to say, the ranges found here cover every byte that is not zero, in order.
+//! A file system may call anything data; what it calls a hole reads as zeros. Whatever the file
+//! system says or fails to say, the ranges found here cover every byte that is not zero, in order.
 
 use std::io;
 use std::ops::Range;

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// Shows a name from a file: one line, harmless, and without two names looking the same by accident.
+/// Shows a name from a file: one line, harmless, and without two names looking the same by
+/// accident.
 ///
 /// A backslash is doubled, so that what starts with one is always an escape of ours.
 #[must_use]
@@ -20,7 +21,8 @@ pub fn escape(name: &str) -> String {
     out
 }
 
-/// Like [`escape`], for bytes that should be UTF-8 but may not be; those that are not become `\xNN`.
+/// Like [`escape`], for bytes that should be UTF-8 but may not be; those that are not become
+/// `\xNN`.
 #[must_use]
 pub fn escape_bytes(name: &[u8]) -> String {
     let mut out = String::with_capacity(name.len());

@@ -157,9 +157,10 @@ impl Place {
 
     /// Gives the file at `temp` the final name, unless that is taken: then `AlreadyExists`.
     ///
-    /// A hard link does that atomically everywhere. File systems without hard links (FAT, some network
-    /// ones) have it done by Linux's own rename; on FreeBSD, where that is lacking, by looking first,
-    /// which leaves a moment in which someone else's new file of that name could be lost.
+    /// A hard link does that atomically everywhere. File systems without hard links (FAT, some
+    /// network ones) have it done by Linux's own rename; on FreeBSD, where that is lacking, by
+    /// looking first, which leaves a moment in which someone else's new file of that name could be
+    /// lost.
     pub(super) fn name_new(&self, temp: &OsStr) -> io::Result<()> {
         match rustix::fs::linkat(&self.dir, temp, &self.dir, &self.name, AtFlags::empty()) {
             Ok(()) => {

@@ -1,16 +1,16 @@
 //! Publishing several files that belong together, the one that makes them a set last.
 //!
-//! bhyve's snapshot is RAM, `.kern` and `.meta`; only with the last does it exist. So at no moment may
-//! a `.meta` stand beside files that it does not describe, also while an older set is replaced:
+//! bhyve's snapshot is RAM, `.kern` and `.meta`; only with the last does it exist. So at no moment
+//! may a `.meta` stand beside files that it does not describe, also while an older set is replaced:
 //!
 //! 1. every new file is made durable under its temporary name;
 //! 2. the old set is moved aside, the last file first: from here the old set does not exist;
 //! 3. the new files get their names in order, each name durable before the next;
 //! 4. the old set is removed.
 //!
-//! A failure takes the new names back and the old ones are restored, the last file last. A kill between
-//! 2 and 4 leaves the old files as `.NAME.snaptool-PID-RANDOM.old`; nothing ever removes those by
-//! itself, since they may be the only good copy.
+//! A failure takes the new names back and the old ones are restored, the last file last. A kill
+//! between 2 and 4 leaves the old files as `.NAME.snaptool-PID-RANDOM.old`; nothing ever removes
+//! those by itself, since they may be the only good copy.
 
 use std::ffi::OsString;
 

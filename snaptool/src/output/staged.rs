@@ -21,8 +21,8 @@ const NAME_PART: usize = 180;
 
 /// A file being written under a temporary name. Dropping it removes it.
 ///
-/// The temporary is locked (`flock`) as long as this lives, so that a later run can tell what a killed
-/// one left behind from what a living one still writes.
+/// The temporary is locked (`flock`) as long as this lives, so that a later run can tell what a
+/// killed one left behind from what a living one still writes.
 #[derive(Debug)]
 pub struct Staged {
     pub(super) place: Place,

@@ -1,8 +1,9 @@
 //! Removing what a killed run left behind, and nothing else.
 //!
-//! A temporary is ours if its name says so, and it is left behind if nobody holds its lock: the kernel
-//! drops the lock of a killed process. The number in its name is for people; processes' numbers come
-//! again, and mean nothing across a network. Where `flock` does not work nothing is removed.
+//! A temporary is ours if its name says so, and it is left behind if nobody holds its lock: the
+//! kernel drops the lock of a killed process. The number in its name is for people; processes'
+//! numbers come again, and mean nothing across a network. Where `flock` does not work nothing is
+//! removed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -44,7 +45,8 @@ fn remove_if_unlocked(place: &Place, name: &OsStr) {
     if !is_file || file.try_lock().is_err() {
         return;
     }
-    // While we hold the lock nobody else of us removes it, and its maker is dead or about to notice.
+    // While we hold the lock nobody else of us removes it, and its maker is dead or about to
+    // notice.
     let same = rustix::fs::fstat(&file)
         .is_ok_and(|stat| matches!(place.identify(name), Ok(Some(now)) if now == identity(&stat)));
     if same {
