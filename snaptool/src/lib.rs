@@ -1,5 +1,18 @@
-//! The commands of the snapshot toolkit as functions: bytes in, text out.
+//! The snapshot toolkit's command line, as a library so that tests can reach its parts.
 //!
-//! Knows nothing of arguments, files and exit codes; `main.rs` does.
+//! ```text
+//! main -> exit::run -> a command -> input, sparse   what it reads
+//!                                   output          what it publishes, whole or not at all
+//!                                   progress, text  what people see
+//!                                   signal          being told to stop
+//! ```
+//! These modules know files and terminals and nothing of snapshots; `snapfmt` is the reverse.
 
 pub mod cmd;
+pub mod exit;
+pub mod input;
+pub mod output;
+pub mod progress;
+pub mod signal;
+pub mod sparse;
+pub mod text;

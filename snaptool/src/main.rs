@@ -1,3 +1,7 @@
 //! The command line of the snapshot toolkit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    snaptool::exit::run(|_stop| anyhow::bail!("there are no commands yet"))
+}
