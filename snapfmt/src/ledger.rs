@@ -4,7 +4,7 @@
 //! The writer writes the index that its ledger gives; the reader compares. Neither knows the other.
 
 use crate::agreement;
-use crate::bhyve::Meta;
+use crate::bhyve::{Finding, Meta, check};
 use crate::content::content;
 use crate::digest::Digest;
 use crate::error::Fault;
@@ -180,6 +180,12 @@ impl Ledger {
     pub(crate) fn check_records(&self) -> Result<(), Fault> {
         let missing = || Fault::Order { found: Kind::Index, why: "the second part is META" };
         agreement::with_records(self.meta.as_ref().ok_or_else(missing)?, self.records())
+    }
+
+    /// What the structure rules say of `.meta`; they need all records to have gone by.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let memsize = self.vm().map_or(0, |vm| vm.memory.size());
+        self.meta.as_ref().map_or_else(Vec::new, |meta| check(meta, self.records, memsize))
     }
 
     /// The identity of the state so far, if its memory has this root.

@@ -14,5 +14,7 @@ pub mod input;
 pub mod output;
 pub mod progress;
 pub mod signal;
+pub mod source;
 pub mod sparse;
 pub mod text;
+pub mod three;

@@ -8,10 +8,12 @@ pub mod claim;
 mod index;
 mod listed;
 mod seek;
+mod stream;
 mod verified;
 mod walk;
 
 pub use listed::Part;
 pub use seek::{Quick, ReadAt, ReadError, Seeker};
+pub use stream::{StreamError, read_all};
 pub use verified::{DeviceState, Verified};
 pub use walk::{Walk, Want};

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use crate::bhyve::Finding;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::frame::{self, Frame};
@@ -21,7 +22,7 @@ use crate::part::map::MapTable;
 use crate::part::vm::Vm;
 use crate::read::index::same;
 use crate::read::listed::{Part, open_listed};
-use crate::read::verified::DeviceState;
+use crate::read::verified::{DeviceState, admit};
 
 /// Something that can be read at an offset.
 pub trait ReadAt {
@@ -88,6 +89,8 @@ pub struct Seeker<S> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quick {
     vm: Vm,
+    index: Index,
+    findings: Vec<Finding>,
     /// Where memory parts begin.
     memory_at: u64,
 }
@@ -97,6 +100,21 @@ impl Quick {
     #[must_use]
     pub fn vm(&self) -> &Vm {
         &self.vm
+    }
+
+    /// What the structure rules say of `.meta` and its records ([`crate::bhyve::check`]).
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Admits a record of this file: as [`Verified::admit`](crate::read::Verified::admit). RAM has
+    /// not been checked then, and a restore needs both.
+    ///
+    /// # Errors
+    /// The record.
+    pub fn admit(&self, record: Record) -> Result<DeviceState, Box<Record>> {
+        admit(&self.index, &self.findings, record)
     }
 }
 
@@ -195,7 +213,8 @@ impl<S: ReadAt> Seeker<S> {
         if self.index.maps.is_empty() {
             same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
         }
-        Ok(Quick { vm, memory_at: free })
+        let findings = ledger.findings();
+        Ok(Quick { vm, index: self.index.clone(), findings, memory_at: free })
     }
 
     /// Checks all MAP parts, giving each to `each`; `memory_root` is recomputed from them.
@@ -243,7 +262,7 @@ impl<S: ReadAt> Seeker<S> {
     ///
     /// # Errors
     /// What is wrong with its part.
-    pub fn record(&self, section: &str, name: &str) -> Result<Option<DeviceState>, ReadError> {
+    pub fn record(&self, section: &str, name: &str) -> Result<Option<Record>, ReadError> {
         let named = |part: &&PartRef| {
             part.record.as_ref().is_some_and(|id| id.section == section && id.name == name)
         };
@@ -251,7 +270,7 @@ impl<S: ReadAt> Seeker<S> {
         let part = self.listed(listed, listed.offset)?;
         let record = Record::open(&part)?;
         same_record(listed, &record).map_err(|fault| part.wrong(fault))?;
-        Ok(Some(DeviceState::listed(record)))
+        Ok(Some(record))
     }
 
     fn wrong(&self, fault: Fault) -> Error {

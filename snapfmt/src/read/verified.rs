@@ -1,7 +1,9 @@
 //! What only a complete check can make (laws 1 and 4).
 
+use crate::bhyve::{Finding, Severity};
 use crate::digest::Digest;
 use crate::layout::header::Header;
+use crate::layout::trailer::Trailer;
 use crate::part::device::{Record, RecordId};
 use crate::part::index::Index;
 use crate::part::vm::Vm;
@@ -13,13 +15,27 @@ pub struct Verified {
     header: Header,
     vm: Vm,
     index: Index,
+    findings: Vec<Finding>,
     root: Digest,
     size: u64,
 }
 
 impl Verified {
-    pub(super) fn new(header: Header, vm: Vm, index: Index, root: Digest, size: u64) -> Self {
-        Self { header, vm, index, root, size }
+    pub(super) fn new(
+        header: Header,
+        vm: Vm,
+        index: Index,
+        findings: Vec<Finding>,
+        trailer: &Trailer,
+    ) -> Self {
+        let (root, size) = (trailer.root, trailer.size);
+        Self { header, vm, index, findings, root, size }
+    }
+
+    /// What the structure rules say of `.meta` and its records ([`crate::bhyve::check`]).
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Who wrote the file, when, of which VM.
@@ -52,30 +68,36 @@ impl Verified {
         self.size
     }
 
-    /// Admits a record that came out of this file while it was checked. A record of another file,
-    /// or of none, is given back.
+    /// Admits a record that came out of this file while it was checked. Given back is a record of
+    /// another file, and any record of a file that breaks a structure rule.
     ///
     /// # Errors
-    /// The record, if the index does not list it with these bytes.
-    pub fn admit(&self, record: Record) -> Result<DeviceState, Record> {
-        let listed = self.index.parts.iter().any(|part| part.record.as_ref() == Some(record.id()));
-        if listed { Ok(DeviceState(record)) } else { Err(record) }
+    /// The record.
+    pub fn admit(&self, record: Record) -> Result<DeviceState, Box<Record>> {
+        admit(&self.index, &self.findings, record)
     }
 }
 
-/// A device record that may be given to a restore: its bytes matched their digests, and so did the
-/// index that lists it. There is no other way to make one: no constructor, `Default`, `From` or
+/// The one place where a [`DeviceState`] is made.
+pub(super) fn admit(
+    index: &Index,
+    findings: &[Finding],
+    record: Record,
+) -> Result<DeviceState, Box<Record>> {
+    let listed = index.parts.iter().any(|part| part.record.as_ref() == Some(record.id()));
+    let refused = findings.iter().any(|finding| finding.severity() == Severity::Refuse);
+    if listed && !refused { Ok(DeviceState(record)) } else { Err(Box::new(record)) }
+}
+
+/// A device record that may be given to a restore: its bytes matched their digests, the index of
+/// the same file lists it, and the file breaks no structure rule. There is no other way to make one: no constructor, `Default`, `From` or
 /// deserialisation.
 ///
-/// State rules (what values a kernel survives) are not part of this yet.
+/// Rules about fields (what values a kernel survives) are not part of this yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState(Record);
 
 impl DeviceState {
-    pub(super) fn listed(record: Record) -> Self {
-        Self(record)
-    }
-
     /// What identifies it.
     #[must_use]
     pub fn id(&self) -> &RecordId {

@@ -3,6 +3,7 @@
 //! It does no I/O and holds one part at a time. What it gives out before the end has matched its
 //! own digests; only [`Walk::end`] says that the whole file did.
 
+use crate::bhyve::Finding;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::frame::{self, Frame};
@@ -42,6 +43,7 @@ struct PlacedIndex {
     at: u64,
     length: u64,
     root: Digest,
+    findings: Vec<Finding>,
 }
 
 /// Checks a file from front to back. A walk that has failed stays failed.
@@ -198,10 +200,12 @@ impl Walk {
             Kind::Map => Part::Map(self.map(&part)?),
             Kind::Index => {
                 let index = Index::open(&part)?;
+                let findings = self.ledger.findings();
                 let seen = self.ledger.index().map_err(|fault| part.wrong(fault))?;
                 compare(&index, &seen).map_err(|fault| part.wrong(fault))?;
                 let (at, length, root) = (part.offset(), part.length(), part.digest());
-                self.state = State::Trailer(index.clone(), PlacedIndex { at, length, root });
+                let placed = PlacedIndex { at, length, root, findings };
+                self.state = State::Trailer(index.clone(), placed);
                 Part::Index(index)
             }
             _ => {
@@ -267,7 +271,7 @@ impl Walk {
         let (Some(header), Some(vm)) = (self.header.take(), self.vm.take()) else {
             return Err(self.excess());
         };
-        let verified = Verified::new(header, vm, index, root, trailer.size);
+        let verified = Verified::new(header, vm, index, placed.findings.clone(), &trailer);
         self.state = State::End(Box::new(verified));
         Ok(())
     }

@@ -1,0 +1,110 @@
+//! bhyve's three files on disk: opened, listed, and judged by the structure rules.
+
+use std::path::{Path, PathBuf};
+
+use snapfmt::bhyve::limits;
+use snapfmt::bhyve::set::Files;
+use snapfmt::bhyve::{Finding, Meta, Record, Severity, check};
+
+use crate::exit::{Hint as _, Trouble};
+use crate::input::{FileInput, Input};
+use crate::signal::Stop;
+use crate::text;
+
+/// A set of three files. Its findings are known; whether they matter is for the command to say.
+#[derive(Debug)]
+pub struct ThreeFiles {
+    /// The name of the RAM file.
+    pub base: PathBuf,
+    /// Guest RAM.
+    pub ram: FileInput,
+    /// `.kern`.
+    pub kern: FileInput,
+    /// `.meta`.
+    pub meta_file: FileInput,
+    /// The text of `.meta`.
+    pub text: Vec<u8>,
+    /// What it says, if it can be parsed.
+    pub meta: Option<Meta>,
+    /// What the structure rules say, or why the text cannot be parsed.
+    pub findings: Vec<Finding>,
+}
+
+impl ThreeFiles {
+    /// Whether `.kern` or `.meta` lies beside `base`.
+    #[must_use]
+    pub fn beside(base: &Path) -> bool {
+        let files = Files::of(base);
+        files.kern.exists() || files.meta.exists()
+    }
+
+    /// Opens the set that `base` names, and checks its structure.
+    ///
+    /// # Errors
+    /// A file that is missing or cannot be read.
+    pub fn open(base: &Path, stop: &Stop) -> anyhow::Result<Self> {
+        let files = Files::of(base);
+        let whole = "a snapshot of bhyve is three files: NAME, NAME.kern and NAME.meta";
+        let file = |path: &Path| -> anyhow::Result<FileInput> {
+            let input = Input::open(path, stop);
+            let input = if path.exists() { input? } else { input.hint(whole)? };
+            input.into_file()
+        };
+        let (ram, kern, meta_file) = (file(&files.ram)?, file(&files.kern)?, file(&files.meta)?);
+        let text = read_text(&meta_file)?;
+        let (meta, findings) = match Meta::parse(&text) {
+            Ok(meta) => {
+                let findings = check(&meta, kern.len(), ram.len());
+                (Some(meta), findings)
+            }
+            Err(error) => (None, vec![error.finding()]),
+        };
+        Ok(Self { base: base.to_owned(), ram, kern, meta_file, text, meta, findings })
+    }
+
+    /// The findings that say the set is damaged.
+    pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity() == Severity::Refuse)
+    }
+
+    /// The records in the order of `.kern`; those without bytes as `.meta` has them.
+    #[must_use]
+    pub fn records(&self) -> Vec<&Record> {
+        let mut records: Vec<_> = self.meta.iter().flat_map(|meta| &meta.records).collect();
+        records.sort_by_key(|record| record.offset);
+        records
+    }
+
+    /// The bytes of a record.
+    ///
+    /// # Errors
+    /// A record that does not lie in `.kern`, or is above the limit; and trouble with reading.
+    pub fn bytes(&self, record: &Record) -> anyhow::Result<Vec<u8>> {
+        let name = text::escape(&record.name);
+        let end = record.offset.checked_add(record.size).filter(|&end| end <= self.kern.len());
+        if end.is_none() || record.size > limits::RECORD {
+            return Err(Trouble::new(format!("record {name} does not lie in .kern")).into());
+        }
+        let mut bytes = vec![0; usize::try_from(record.size)?];
+        self.kern.read_exact_at(&mut bytes, record.offset)?;
+        Ok(bytes)
+    }
+
+    /// Asks, after all was read, whether the files are as they were.
+    ///
+    /// # Errors
+    /// If one of them changed.
+    pub fn unchanged(&self) -> anyhow::Result<()> {
+        self.ram.unchanged()?;
+        self.kern.unchanged()?;
+        self.meta_file.unchanged()
+    }
+}
+
+/// Reads at most one byte more than `.meta` may have; the parser refuses that.
+fn read_text(file: &FileInput) -> anyhow::Result<Vec<u8>> {
+    let len = file.len().min(limits::TEXT as u64 + 1);
+    let mut text = vec![0; usize::try_from(len)?];
+    file.read_exact_at(&mut text, 0)?;
+    Ok(text)
+}
