@@ -5,9 +5,9 @@
 //! length of .kern, of memory ───────┴─ check ─> findings
 //! ```
 //!
-//! Both layouts are known: that of FreeBSD 13 and that of 14.0 and later. Nothing is read or written
-//! here: the caller brings the text of `.meta` and the lengths of the other two files. Nothing is
-//! known of any other snapshot format, nor of what the fields of a record mean.
+//! Both layouts are known: that of FreeBSD 13 and that of 14.0 and later. Nothing is read or
+//! written here: the caller brings the text of `.meta` and the lengths of the other two files.
+//! Nothing is known of any other snapshot format, nor of what the fields of a record mean.
 
 mod check;
 pub mod config;
