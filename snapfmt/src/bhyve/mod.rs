@@ -22,7 +22,7 @@ pub mod set;
 
 pub use check::check;
 pub use config::{Config, disagreements};
-pub use finding::{Finding, Place, Rule, Severity, Value};
+pub use finding::{Basis, Finding, Place, Rule, Severity, Value};
 pub use meta::{Generation, Meta, Note, Record, Section, VmMetadata};
 pub use meta_error::{Entry, MetaError, MetaFault};
 pub use set::{Files, RamLayout, Segment};
