@@ -64,7 +64,7 @@ pub static KERN_OVERLAP: Rule = Rule {
     severity: Severity::Refuse,
     says: "two records share bytes",
     reason: "bhyve writes records one after another",
-    bhyve: "restores both from the same bytes; when tried, entering the guest faulted in the host kernel",
+    bhyve: "accepts it; when tried, the host kernel faulted on entering the guest",
     basis: Basis::Tried,
     advice: "restore `.meta` from a copy",
 };
