@@ -1,10 +1,12 @@
 //! Sets of three files as bhyve leaves them, whole and broken.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test may")]
+
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use snapfmt::bhyve::{self, Files, Finding, Generation, Meta, Section, Severity};
+use snapfmt::bhyve::{self, Config, Files, Finding, Generation, Meta, Section, Severity};
 use tests::fixtures::{
     Variant, apply_broken, fixtures, folder, unpack, unpack_without_memory, variants,
 };
@@ -203,6 +205,17 @@ proptest! {
             prop_assert_eq!(memsize.as_u64(), Some(meta.vm.memsize));
             let devices = json["devices"].as_array().unwrap();
             prop_assert_eq!(devices.len(), meta.section(Section::Device).count());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_of_configurations_panic(
+        text in "(bhyve|name=|pci\\.0\\.1\\.0|[-cmsolU%(){}'\"\\\\\n#=,:. a0$]){0,40}",
+    ) {
+        if let Ok(config) = Config::parse(text.as_bytes()) {
+            prop_assert_eq!(config.text, text);
         }
     }
 }

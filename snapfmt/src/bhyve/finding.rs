@@ -24,6 +24,17 @@ impl fmt::Display for Severity {
     }
 }
 
+/// How it is known what stock bhyve does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// bhyve's own restore code was given such a snapshot.
+    Tried,
+    /// Its source says so.
+    Read,
+    /// It follows from what is known, but nobody has looked.
+    Supposed,
+}
+
 /// One rule about snapshots, with all that is to be said about it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -37,6 +48,8 @@ pub struct Rule {
     pub reason: &'static str,
     /// What stock bhyve does with a snapshot that breaks the rule.
     pub bhyve: &'static str,
+    /// How that is known.
+    pub basis: Basis,
     /// What the owner of the snapshot can do.
     pub advice: &'static str,
 }

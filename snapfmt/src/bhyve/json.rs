@@ -1,7 +1,7 @@
 //! A bounded reader of JSON that knows where each value stands.
 //!
-//! libxo writes JSON, so JSON is what is read; the comments, bare words and macros that libucl would
-//! take as well are refused. Keys may repeat here: who reads an object judges that.
+//! libxo writes JSON, so JSON is what is read; the comments, bare words and macros that libucl
+//! would take as well are refused. Keys may repeat here: who reads an object judges that.
 
 use super::limits;
 

@@ -1,10 +1,11 @@
 //! Every bound of the reader of stock snapshots, each with its reason.
 
-/// The longest `.meta` or configuration text: 1 MiB. A machine with two hundred devices needs 30 KiB.
+/// The longest `.meta` or configuration text: 1 MiB. A machine with two hundred devices needs 30
+/// KiB.
 pub const TEXT: usize = 1 << 20;
 
-/// The most entries of `.meta`, both sections together. PCI has 256 buses of 32 slots, but bhyve has
-/// ten kernel records and nobody has a machine with four thousand devices.
+/// The most entries of `.meta`, both sections together. PCI has 256 buses of 32 slots, but bhyve
+/// has ten kernel records and nobody has a machine with four thousand devices.
 pub const RECORDS: usize = 4096;
 
 /// The deepest nesting of `.meta`. bhyve writes three levels; the rest is room for unknown keys.
@@ -16,7 +17,8 @@ pub const VALUES: usize = 8 * RECORDS;
 /// The longest name in `.meta`: `NAME_MAX`. bhyve cuts device names at 39 bytes.
 pub const NAME: usize = 255;
 
-/// The largest record. bhyve's own buffer is 20 MiB, a framebuffer record takes 32 MiB and a header.
+/// The largest record. bhyve's own buffer is 20 MiB, a framebuffer record takes 32 MiB and a
+/// header.
 pub const RECORD: u64 = 64 << 20;
 
 /// The most virtual CPUs of a machine: `MAXCPU` of FreeBSD/amd64 14 and later.
@@ -37,6 +39,6 @@ pub const NUMBER: u64 = u64::MAX >> 1;
 /// The longest name of a virtual machine: `VM_MAX_NAMELEN`.
 pub const VM_NAME: usize = 229;
 
-/// The longest value of a configuration variable in which others were replaced: four `PATH_MAX`. Without
-/// a limit, one variable named a thousand times would multiply the text.
+/// The longest value of a configuration variable in which others were replaced: four `PATH_MAX`.
+/// Without a limit, one variable named a thousand times would multiply the text.
 pub const EXPANDED: usize = 4096;

@@ -1,8 +1,8 @@
 //! `.meta`: the machine, and the list of records in `.kern`.
 //!
 //! What bhyve itself can do without is noted, not refused: unknown keys, which it ignores, and an
-//! absent `vmname` or `memflags`, for which its command line stands in. Everything else that differs
-//! from what bhyve writes is refused, because its meaning would be a guess.
+//! absent `vmname` or `memflags`, for which its command line stands in. Everything else that
+//! differs from what bhyve writes is refused, because its meaning would be a guess.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -276,11 +276,12 @@ impl Reader<'_> {
         let mut seen = BTreeSet::new();
         for Member { at, key, .. } in members {
             if !seen.insert(key.as_str()) {
-                let fault = MetaFault::DuplicateKey { entry, key: key.clone() };
+                let fault = MetaFault::DuplicateKey { entry, key: shortened(key) };
                 return Err(self.error(fault, *at));
             }
             if !known.contains(&key.as_str()) {
-                self.notes.push(Note::UnknownKey { entry: entry.clone(), key: key.clone() });
+                let (entry, key) = (entry.clone(), shortened(key));
+                self.notes.push(Note::UnknownKey { entry, key });
             }
         }
         Ok(Object { entry, at: node.at, members })
@@ -341,12 +342,14 @@ impl Reader<'_> {
     }
 }
 
-/// A number as it stands in the text, but not a page of digits.
-fn shortened(number: &str) -> String {
-    match number.get(..32) {
-        Some(start) if number.len() > 32 => format!("{start}..."),
-        _ => number.to_owned(),
+/// A number or a key as it stands in the text, but not a page of it.
+fn shortened(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut start: String = chars.by_ref().take(64).collect();
+    if chars.next().is_some() {
+        start.push_str("...");
     }
+    start
 }
 
 /// An object of the text, and which one.

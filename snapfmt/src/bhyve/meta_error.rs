@@ -179,8 +179,8 @@ impl fmt::Display for MetaFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{fault} at line {line} column {column}")]
 pub struct MetaError {
-    /// What is wrong.
-    pub fault: MetaFault,
+    /// What is wrong. Boxed, since it is several names long.
+    pub fault: Box<MetaFault>,
     /// The offset in the text.
     pub offset: u64,
     /// The line, from 1.
@@ -197,7 +197,7 @@ impl MetaError {
         let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         Self {
-            fault,
+            fault: Box::new(fault),
             offset: count(at),
             line: count(line + 1),
             column: count(before.len() - start + 1),
@@ -206,8 +206,8 @@ impl MetaError {
 
     /// The rule that the text breaks.
     #[must_use]
-    pub const fn rule(&self) -> &'static Rule {
-        match self.fault {
+    pub fn rule(&self) -> &'static Rule {
+        match *self.fault {
             MetaFault::TooLong { .. } => &rules::META_TOO_LONG,
             MetaFault::NotUtf8
             | MetaFault::Expected(_)

@@ -3,8 +3,8 @@
 //! A record has no header and no version, so its size is all that tells its layout. Records of
 //! virtual CPUs are arrays without a count: every slot there is in [`Generation::A`] of FreeBSD 13
 //! (always 16, but trees between 13 and 14 may have written one per virtual CPU), and one slot per
-//! virtual CPU in [`Generation::B`]. The number of virtual CPUs of a snapshot with 16 slots therefore
-//! cannot be seen from sizes.
+//! virtual CPU in [`Generation::B`]. The number of virtual CPUs of a snapshot with 16 slots
+//! therefore cannot be seen from sizes.
 
 use super::meta::{Generation, Record};
 

@@ -1,5 +1,5 @@
-//! Whether the device records can be what their names say. All of it is advice: bhyve itself ignores
-//! devices that it does not look for, and releases differ in how much a device saves.
+//! Whether the device records can be what their names say. All of it is advice: bhyve itself
+//! ignores devices that it does not look for, and releases differ in how much a device saves.
 
 use super::place;
 use crate::bhyve::finding::{Finding, Place};
@@ -51,7 +51,8 @@ static KINDS: &[(&str, Shape)] = &[
     ("virtio-rnd", Virtio { queues: (1, 1), ring: 8192, tails: &[0] }),
 ];
 
-/// PCI headers without MSI-X entries, of 13.x and of 14.x, and two forms that may have been between.
+/// PCI headers without MSI-X entries, of 13.x and of 14.x, and two forms that may have been
+/// between.
 const HEADERS: [u64; 4] = [436, 452, 432, 456];
 
 /// An entry of the MSI-X table, and how many PCI allows.

@@ -1,6 +1,7 @@
 //! Whether three files can belong to one snapshot that bhyve wrote.
 //!
-//! Only the text of `.meta` and two lengths are looked at, so what a record says is not judged here.
+//! Only the text of `.meta` and two lengths are looked at, so what a record says is not judged
+//! here.
 
 mod cover;
 mod devices;
@@ -13,8 +14,9 @@ use super::{limits, rules};
 
 /// Checks a `.meta` against the lengths of `.kern` and of the file with guest memory.
 ///
-/// The findings are in the order of [`rules::all`], not of the files; none means that nothing is
-/// wrong with the structure of the snapshot.
+/// First what is odd in the text, then the machine, its memory, the kernel's records, the devices,
+/// and last how the records share out `.kern`. No finding means that the structure is as bhyve
+/// writes it.
 #[must_use]
 pub fn check(meta: &Meta, kern_len: u64, ram_len: u64) -> Vec<Finding> {
     let mut findings = notes(meta);
@@ -80,3 +82,6 @@ fn ram(meta: &Meta, ram_len: u64) -> Option<Finding> {
     let finding = Finding::new(rule, Place::Ram);
     Some(finding.with("length", ram_len).with("memsize", meta.vm.memsize))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
-//! The configuration of a machine, which a stock snapshot lacks: a file for `bhyve -k`, or the saved
-//! command line.
+//! The configuration of a machine, which a stock snapshot lacks: a file for `bhyve -k`, or the
+//! saved command line.
 //!
-//! The text is kept as it is. What is read from it serves inspection and comparison only, so whatever
-//! cannot be read is simply absent, and bhyve's defaults are not filled in.
+//! The text is kept as it is. What is read from it serves inspection and comparison only, so
+//! whatever cannot be read is simply absent, and bhyve's defaults are not filled in.
 
 mod shell;
 mod variables;

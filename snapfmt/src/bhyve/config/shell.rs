@@ -2,8 +2,8 @@
 
 /// Splits a text into commands of words.
 ///
-/// Quotes, backslashes, continued lines and comments are understood; variables and substitutions stay
-/// as they are written. An open quote ends with the text.
+/// Quotes, backslashes, continued lines and comments are understood; variables and substitutions
+/// stay as they are written. An open quote ends with the text.
 pub(super) fn commands(text: &str) -> Vec<Vec<String>> {
     let mut splitter = Splitter::default();
     let mut chars = text.chars().peekable();
@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_splits_them() {
-        let text = "# start\nload a; sudo bhyve -c 2 \\\n  -s '3,virtio-blk,/a b' \"\" x\\ \"y\\\"\" # end";
+        let text = "# start\nload a; sudo bhyve -c 2 \\\n \
+            -s '3,virtio-blk,/a b' \"\" x\\ \"y\\\"\" # end";
         assert_eq!(
             commands(text),
             [

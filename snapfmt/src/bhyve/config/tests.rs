@@ -27,7 +27,8 @@ const COMMAND: &str = "\
 #!/bin/sh
 bhyvectl --destroy --vm=guest0
 sudo /usr/sbin/bhyve -AHP -c cpus=2,sockets=1 -m 1024 \\
-    -s 0,hostbridge -s 4:0,virtio-blk,/vm/disk.img,nocache -s '0:5:0,ahci,hd:/vm/a b,cd:/iso/x.iso' \\
+    -s 0,hostbridge -s 4:0,virtio-blk,/vm/disk.img,nocache \\
+    -s '0:5:0,ahci,hd:/vm/a b,cd:/iso/x.iso' \\
     -s 6,virtio-net,tap0 -s 31,lpc -l com1,stdio -l bootrom,/fw/BHYVE_UEFI.fd,/vm/vars.fd \\
     -U 5e0fa2d0-0000-11ef-8c3c-589cfc0e4d2a guest0
 ";
@@ -83,6 +84,13 @@ fn what_only_a_shell_knows_is_absent() {
     assert_eq!((config.ncpus, config.memsize, config.name), (None, None, None));
     let config = Config::parse(b"name=%(nothing)\ncpus=two\nmemory.size=1X").unwrap();
     assert_eq!((config.ncpus, config.memsize, config.name), (None, None, None));
+}
+
+#[test]
+fn variables_that_multiply_are_absent() {
+    let config = format!("a={}\nname={}\ncpus=1", "x".repeat(100), "%(a)".repeat(100));
+    let config = Config::parse(config.as_bytes()).unwrap();
+    assert_eq!((config.name, config.ncpus), (None, Some(1)));
 }
 
 #[test]

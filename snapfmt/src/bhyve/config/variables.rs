@@ -1,7 +1,7 @@
 //! bhyve's configuration variables, from a file or from a command line.
 //!
-//! bhyve itself turns its options into variables, see bhyve_config(5); the same is done here, so that
-//! what is asked later is asked of variables only.
+//! bhyve itself turns its options into variables, see bhyve_config(5); the same is done here, so
+//! that what is asked later is asked of variables only.
 
 use std::collections::BTreeMap;
 

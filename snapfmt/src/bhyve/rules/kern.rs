@@ -1,6 +1,6 @@
 //! Rules about the records of `.kern`.
 
-use crate::bhyve::finding::{Rule, Severity};
+use crate::bhyve::finding::{Basis, Rule, Severity};
 
 /// All of them.
 pub(super) static KERN_RULES: &[&Rule] = &[
@@ -32,6 +32,7 @@ pub static KERN_EMPTY: Rule = Rule {
     says: "the file with device state is empty",
     reason: "a running machine has device state",
     bhyve: "refuses the snapshot",
+    basis: Basis::Tried,
     advice: "restore the file from a copy",
 };
 
@@ -42,6 +43,7 @@ pub static KERN_RANGE_WRAPS: Rule = Rule {
     says: "offset and size overflow when they are added",
     reason: "no file is that long",
     bhyve: "aborts on an assertion",
+    basis: Basis::Tried,
     advice: "restore `.meta` from a copy",
 };
 
@@ -52,6 +54,7 @@ pub static KERN_RANGE_OUTSIDE: Rule = Rule {
     says: "a record ends after the end of `.kern`",
     reason: "the file is cut, or `.meta` is not its index",
     bhyve: "aborts on an assertion",
+    basis: Basis::Tried,
     advice: "check that the three files belong together and were copied whole",
 };
 
@@ -61,7 +64,8 @@ pub static KERN_OVERLAP: Rule = Rule {
     severity: Severity::Refuse,
     says: "two records share bytes",
     reason: "bhyve writes records one after another",
-    bhyve: "restores both from the same bytes, which has crashed hosts",
+    bhyve: "accepts it; when tried, the host kernel faulted on entering the guest",
+    basis: Basis::Tried,
     advice: "restore `.meta` from a copy",
 };
 
@@ -72,6 +76,7 @@ pub static KERN_GAP: Rule = Rule {
     says: "bytes between two records belong to none",
     reason: "bhyve writes records one after another",
     bhyve: "ignores the bytes",
+    basis: Basis::Read,
     advice: "check that the three files belong together; restore `.meta` from a copy",
 };
 
@@ -82,6 +87,7 @@ pub static KERN_TRAILING: Rule = Rule {
     says: "bytes after the last record belong to none",
     reason: "bhyve writes nothing after the last record",
     bhyve: "ignores the bytes",
+    basis: Basis::Tried,
     advice: "check that the three files belong together and were copied whole",
 };
 
@@ -92,6 +98,7 @@ pub static RECORD_TOO_LARGE: Rule = Rule {
     says: "a record is larger than any device's",
     reason: "bhyve collects a record in a buffer of 20 MiB",
     bhyve: "cannot have written it",
+    basis: Basis::Read,
     advice: "restore `.meta` from a copy",
 };
 
@@ -102,6 +109,7 @@ pub static RECORD_DUPLICATE: Rule = Rule {
     says: "a record is listed twice",
     reason: "bhyve writes each record once",
     bhyve: "takes the first",
+    basis: Basis::Read,
     advice: "restore `.meta` from a copy",
 };
 
@@ -112,6 +120,7 @@ pub static RECORD_ORDER: Rule = Rule {
     says: "records are not listed in the order of their bytes",
     reason: "bhyve writes both in the same order, so the list was edited",
     bhyve: "does not care",
+    basis: Basis::Read,
     advice: "none needed if the list was sorted on purpose",
 };
 
@@ -122,6 +131,7 @@ pub static KERN_RECORD_MISSING: Rule = Rule {
     says: "a record of the kernel is missing",
     reason: "without it the hardware it describes is not restored",
     bhyve: "refuses the snapshot",
+    basis: Basis::Tried,
     advice: "restore `.meta` from a copy, or take the snapshot again",
 };
 
@@ -132,6 +142,7 @@ pub static KERN_RECORD_UNKNOWN: Rule = Rule {
     says: "a record of the kernel is unknown",
     reason: "it may come from a newer kernel",
     bhyve: "ignores it",
+    basis: Basis::Read,
     advice: "none needed if the snapshot comes from a newer or modified kernel",
 };
 
@@ -142,6 +153,7 @@ pub static KERN_REQ_MISMATCH: Rule = Rule {
     says: "the number of a kernel record is another record's",
     reason: "bhyve goes by the number, and would hand the bytes to the wrong device",
     bhyve: "restores the wrong device from the bytes",
+    basis: Basis::Read,
     advice: "restore `.meta` from a copy",
 };
 
@@ -152,6 +164,7 @@ pub static KERN_SIZE_SHORT: Rule = Rule {
     says: "a kernel record is shorter than every layout known for it",
     reason: "the kernel would stop in the middle of the record",
     bhyve: "fails half way; vrtc then keeps a lock of the host kernel for ever",
+    basis: Basis::Tried,
     advice: "restore `.meta` from a copy",
 };
 
@@ -162,6 +175,7 @@ pub static KERN_SIZE_UNKNOWN: Rule = Rule {
     says: "the size of a kernel record fits no known layout",
     reason: "it may come from a newer kernel, or hold another number of virtual CPUs",
     bhyve: "reads what it knows and ignores the rest",
+    basis: Basis::Read,
     advice: "restore only on the FreeBSD release that wrote the snapshot",
 };
 
@@ -172,6 +186,7 @@ pub static CPU_VENDOR_MISMATCH: Rule = Rule {
     says: "one CPU record is of an Intel layout and another of an AMD layout",
     reason: "a snapshot comes from one host",
     bhyve: "hands the bytes to the wrong driver",
+    basis: Basis::Supposed,
     advice: "restore `.meta` and `.kern` from copies",
 };
 
@@ -182,6 +197,7 @@ pub static DEVICE_EMPTY: Rule = Rule {
     says: "a device has no state",
     reason: "bhyve writes at least the PCI header of each device",
     bhyve: "refuses the snapshot if the machine has the device",
+    basis: Basis::Read,
     advice: "none needed if the machine is restored without the device",
 };
 
@@ -192,6 +208,7 @@ pub static DEVICE_SIZE_UNLIKELY: Rule = Rule {
     says: "the size of a device record fits no known layout",
     reason: "it may come from another release",
     bhyve: "ignores what is too long, refuses what is too short",
+    basis: Basis::Read,
     advice: "restore only on the FreeBSD release that wrote the snapshot",
 };
 
@@ -202,6 +219,7 @@ pub static DEVICE_UNKNOWN: Rule = Rule {
     says: "a device of this name is unknown",
     reason: "it may come from a newer or modified bhyve",
     bhyve: "ignores it unless the machine has such a device",
+    basis: Basis::Read,
     advice: "restore only on the FreeBSD release that wrote the snapshot",
 };
 
@@ -212,5 +230,6 @@ pub static DEVICE_ATKBDC_MISSING: Rule = Rule {
     says: "the keyboard controller is missing",
     reason: "bhyve writes it for every machine",
     bhyve: "refuses the snapshot (14.0 and later)",
+    basis: Basis::Read,
     advice: "take the snapshot again if the machine is still there",
 };

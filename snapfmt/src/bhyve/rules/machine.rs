@@ -1,6 +1,6 @@
 //! Rules about the machine, its memory and its configuration.
 
-use crate::bhyve::finding::{Rule, Severity};
+use crate::bhyve::finding::{Basis, Rule, Severity};
 
 /// All of them.
 pub(super) static MACHINE_RULES: &[&Rule] = &[
@@ -24,6 +24,7 @@ pub static NCPUS_OUT_OF_RANGE: Rule = Rule {
     says: "no machine of this layout has so many virtual CPUs",
     reason: "older layouts have 16 slots a record, newer ones a set of 1024",
     bhyve: "refuses to create the machine",
+    basis: Basis::Read,
     advice: "restore `.meta` from a copy",
 };
 
@@ -33,7 +34,8 @@ pub static NCPUS_MISMATCH: Rule = Rule {
     severity: Severity::Refuse,
     says: "the per-CPU records are for another number of virtual CPUs",
     reason: "all of them fit one number exactly, and it is not the one that is written",
-    bhyve: "refuses short records; hands long ones to the wrong virtual CPUs",
+    bhyve: "refuses the snapshot when one virtual CPU too many is claimed",
+    basis: Basis::Tried,
     advice: "restore `.meta` from a copy",
 };
 
@@ -44,6 +46,7 @@ pub static MEMSIZE_ZERO: Rule = Rule {
     says: "the machine has no memory",
     reason: "no guest ran without memory",
     bhyve: "refuses to create the machine",
+    basis: Basis::Supposed,
     advice: "restore `.meta` from a copy",
 };
 
@@ -54,6 +57,7 @@ pub static MEMSIZE_UNALIGNED: Rule = Rule {
     says: "the memory size is not a number of pages",
     reason: "vmm allocates whole pages only",
     bhyve: "refuses to create the machine",
+    basis: Basis::Supposed,
     advice: "restore `.meta` from a copy",
 };
 
@@ -64,6 +68,7 @@ pub static MEMSIZE_TOO_LARGE: Rule = Rule {
     says: "the memory size is beyond what x86 can address",
     reason: "52 bits of physical address are the architecture's limit",
     bhyve: "refuses to create the machine",
+    basis: Basis::Supposed,
     advice: "restore `.meta` from a copy",
 };
 
@@ -74,6 +79,7 @@ pub static VM_NAME_ILLEGAL: Rule = Rule {
     says: "no virtual machine can have this name",
     reason: "the name becomes a device node: not empty, no slash, printable, 229 bytes at most",
     bhyve: "cannot create the machine under it",
+    basis: Basis::Supposed,
     advice: "give a name on the command line of bhyve",
 };
 
@@ -84,6 +90,7 @@ pub static RAM_EMPTY: Rule = Rule {
     says: "the file with guest memory is empty",
     reason: "bhyve writes all of guest memory before it writes `.meta`",
     bhyve: "refuses the snapshot",
+    basis: Basis::Read,
     advice: "restore the file from a copy",
 };
 
@@ -94,6 +101,7 @@ pub static RAM_SIZE_MISMATCH: Rule = Rule {
     says: "the file with guest memory has another length than the memory of the machine",
     reason: "bhyve writes exactly that many bytes",
     bhyve: "refuses the snapshot",
+    basis: Basis::Tried,
     advice: "check that the three files belong together and were copied whole",
 };
 
@@ -104,6 +112,7 @@ pub static CONFIG_NCPUS: Rule = Rule {
     says: "the configuration has another number of virtual CPUs",
     reason: "the snapshot's number counts",
     bhyve: "takes the number of the snapshot",
+    basis: Basis::Read,
     advice: "check that the configuration is this machine's",
 };
 
@@ -114,6 +123,7 @@ pub static CONFIG_MEMORY: Rule = Rule {
     says: "the configuration has another memory size",
     reason: "the snapshot's size counts",
     bhyve: "takes the size of the snapshot",
+    basis: Basis::Read,
     advice: "check that the configuration is this machine's",
 };
 
@@ -124,5 +134,6 @@ pub static CONFIG_NAME: Rule = Rule {
     says: "the configuration has another name",
     reason: "the configuration may be another machine's",
     bhyve: "takes the name of the command line",
+    basis: Basis::Read,
     advice: "check that the configuration is this machine's",
 };

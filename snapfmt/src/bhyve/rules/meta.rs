@@ -1,6 +1,6 @@
 //! Rules about the text of `.meta`.
 
-use crate::bhyve::finding::{Rule, Severity};
+use crate::bhyve::finding::{Basis, Rule, Severity};
 
 /// All of them.
 pub(super) static META_RULES: &[&Rule] = &[
@@ -26,6 +26,7 @@ pub static META_TOO_LONG: Rule = Rule {
     says: "the text is longer than any bhyve writes",
     reason: "the reader is bounded, and a text beyond the bound is not a `.meta`",
     bhyve: "parses it whole",
+    basis: Basis::Supposed,
     advice: "check that the file is the `.meta` of the snapshot",
 };
 
@@ -36,6 +37,7 @@ pub static META_NOT_JSON: Rule = Rule {
     says: "the text is not the JSON that bhyve writes",
     reason: "nothing can be known of the records",
     bhyve: "refuses a text that libucl cannot parse",
+    basis: Basis::Tried,
     advice: "take the snapshot again, or restore the file from a copy",
 };
 
@@ -46,6 +48,7 @@ pub static META_UNFINISHED: Rule = Rule {
     says: "the text ends too early",
     reason: "bhyve writes the closing braces last: the snapshot was aborted or the file is cut",
     bhyve: "refuses a text that libucl cannot parse",
+    basis: Basis::Supposed,
     advice: "take the snapshot again: an aborted snapshot has lost the state of its devices",
 };
 
@@ -56,6 +59,7 @@ pub static META_KEY_DUPLICATE: Rule = Rule {
     says: "a key stands twice",
     reason: "bhyve writes each key once, and readers disagree about which one counts",
     bhyve: "takes both values as an array, or the first of them",
+    basis: Basis::Read,
     advice: "restore the file from a copy",
 };
 
@@ -66,6 +70,7 @@ pub static META_KEY_MISSING: Rule = Rule {
     says: "a key that bhyve always writes is missing",
     reason: "the snapshot cannot be restored without it",
     bhyve: "refuses the snapshot",
+    basis: Basis::Read,
     advice: "restore the file from a copy",
 };
 
@@ -76,6 +81,7 @@ pub static META_TYPE_WRONG: Rule = Rule {
     says: "a value is of the wrong type",
     reason: "bhyve writes whole numbers bare and names quoted",
     bhyve: "refuses the value, or takes part of it",
+    basis: Basis::Supposed,
     advice: "restore the file from a copy",
 };
 
@@ -85,7 +91,8 @@ pub static META_NUMBER_NEGATIVE: Rule = Rule {
     severity: Severity::Refuse,
     says: "a number is negative",
     reason: "sizes, offsets and counts cannot be",
-    bhyve: "aborts on an assertion",
+    bhyve: "aborts on an assertion about sizes and offsets",
+    basis: Basis::Tried,
     advice: "restore the file from a copy",
 };
 
@@ -96,6 +103,7 @@ pub static META_NUMBER_TOO_LARGE: Rule = Rule {
     says: "a number is larger than its type",
     reason: "bhyve keeps it in a signed 64-bit or 32-bit integer",
     bhyve: "takes another number than the one that is written",
+    basis: Basis::Supposed,
     advice: "restore the file from a copy",
 };
 
@@ -106,6 +114,7 @@ pub static META_NAME_TOO_LONG: Rule = Rule {
     says: "a name is longer than any that bhyve writes",
     reason: "names have fixed room in bhyve",
     bhyve: "never finds the record",
+    basis: Basis::Supposed,
     advice: "restore the file from a copy",
 };
 
@@ -116,6 +125,7 @@ pub static META_TOO_MANY_RECORDS: Rule = Rule {
     says: "more entries than any machine has records",
     reason: "the reader is bounded",
     bhyve: "ignores entries that it does not look for",
+    basis: Basis::Supposed,
     advice: "check that the file is the `.meta` of the snapshot",
 };
 
@@ -126,6 +136,7 @@ pub static META_LAYOUT_UNCLEAR: Rule = Rule {
     says: "the kernel records are listed under no known key, or under two",
     reason: "`structs` and `kern_structs` belong to different releases and mean different bytes",
     bhyve: "reads the one its release knows",
+    basis: Basis::Read,
     advice: "restore the file from a copy",
 };
 
@@ -136,6 +147,7 @@ pub static META_KEY_UNKNOWN: Rule = Rule {
     says: "a key is unknown",
     reason: "it may come from a newer bhyve, and its meaning is lost here",
     bhyve: "ignores it",
+    basis: Basis::Read,
     advice: "none needed if the snapshot comes from a newer or modified bhyve",
 };
 
@@ -146,5 +158,6 @@ pub static META_KEY_ABSENT: Rule = Rule {
     says: "a key that bhyve always writes is absent",
     reason: "bhyve can do without it, but did not write the file so",
     bhyve: "falls back to its command line",
+    basis: Basis::Read,
     advice: "give the value on the command line of bhyve",
 };

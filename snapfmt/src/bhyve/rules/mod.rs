@@ -2,7 +2,7 @@
 //!
 //! Refusing wrongly locks someone's machine away. So a rule refuses only where bhyve cannot have
 //! written what was found, or where restoring it is known to harm the host; all else is a warning.
-//! What stock bhyve does with each was tried with its own restore code, or read from it.
+//! What stock bhyve does with each was tried, read or supposed: each rule says which.
 
 mod kern;
 mod machine;
