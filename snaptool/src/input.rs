@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use rustix::fs::SeekFrom as Position;
+use rustix::fs::{Mode, OFlags, SeekFrom as Position};
 
 use crate::exit::Trouble;
 use crate::signal::Stop;
@@ -45,8 +45,11 @@ impl Input {
         if path.as_os_str().is_empty() {
             return Err(Trouble::new("the name of the input is empty").into());
         }
-        let file = File::open(path).map_err(|error| cannot_open(&name, error))?;
-        Self::new(name, file, stop)
+        // Not waiting here for a FIFO's writer, because a signal could not end that.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty());
+        let file = file.map_err(|error| cannot_open(&name, error.into()))?;
+        Self::new(name, File::from(file), stop)
     }
 
     fn new(name: String, mut file: File, stop: &Stop) -> anyhow::Result<Self> {
@@ -255,12 +258,16 @@ pub struct StreamInput {
 
 impl Read for StreamInput {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.stop.wait_readable(self.file.as_fd())?;
-        match self.file.read(buf) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                Err(cannot_read(&self.name, error))
+        loop {
+            self.stop.wait_readable(self.file.as_fd())?;
+            match self.file.read(buf) {
+                // Someone else who reads the same pipe was quicker.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(cannot_read(&self.name, error));
+                }
+                result => return result,
             }
-            result => result,
         }
     }
 }

@@ -75,18 +75,16 @@ impl Stop {
     pub fn wait_readable(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         loop {
             self.check().map_err(io::Error::other)?;
-            let Some(wake) = &self.wake else { return Ok(()) };
-            let mut fds = [
-                PollFd::from_borrowed_fd(fd, PollFlags::IN),
-                PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN),
-            ];
+            let mut fds = vec![PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+            if let Some(wake) = &self.wake {
+                fds.push(PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN));
+            }
             match poll(&mut fds, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let [data, _] = &fds;
             // Also on an error or hang-up: the read itself then tells what it is.
-            if !data.revents().is_empty() {
+            if fds.first().is_some_and(|data| !data.revents().is_empty()) {
                 return self.check().map_err(io::Error::other);
             }
         }
@@ -129,7 +127,8 @@ impl std::error::Error for Stopped {}
 ///
 /// Asking the kernel directly takes `unsafe`; Linux says it in a file, FreeBSD through `ps`.
 /// Unknown counts as none.
-fn ignored_signals() -> u64 {
+#[must_use]
+pub fn ignored_signals() -> u64 {
     let hex = if cfg!(target_os = "linux") {
         std::fs::read_to_string("/proc/self/status").ok().and_then(|status| {
             let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -151,7 +150,8 @@ mod tests {
     fn nothing_stops_what_no_signal_reaches() {
         let stop = Stop::never();
         assert_eq!(stop.check(), Ok(()));
-        let (reader, _writer) = UnixStream::pair().unwrap();
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(writer);
         stop.wait_readable(reader.as_fd()).unwrap();
     }
 

@@ -178,6 +178,25 @@ fn of_two_who_stage_the_same_name_the_second_to_finish_is_refused() {
 }
 
 #[test]
+fn of_many_who_race_for_a_name_exactly_one_gets_it() {
+    for _ in 0..30 {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a");
+        // Each tidies up first, while the others are between creating and locking theirs.
+        let race = || match Staged::create(&path, Existing::Refuse) {
+            Ok(staged) => staged.publish().is_ok(),
+            Err(_) => false,
+        };
+        let won = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+            racers.into_iter().map(|racer| usize::from(racer.join().unwrap())).sum::<usize>()
+        });
+        assert_eq!(won, 1);
+        assert_eq!(names(dir.path()), ["a"]);
+    }
+}
+
+#[test]
 fn a_lookalike_of_a_temporary_stays() {
     let dir = tempdir().unwrap();
     let fifo = ".a.snaptool-1-00000000.tmp";

@@ -169,12 +169,17 @@ impl Place {
                 Ok(())
             }
             // A repeated request over a network may find its own success.
-            Err(Errno::EXIST) if self.identify(temp)? == self.identify(&self.name)? => Ok(()),
+            Err(Errno::EXIST) if self.is_both(temp)? => Ok(()),
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
                 self.name_new_without_links(temp)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn is_both(&self, temp: &OsStr) -> io::Result<bool> {
+        let ours = self.identify(temp)?;
+        Ok(ours.is_some() && ours == self.identify(&self.name)?)
     }
 
     fn name_new_without_links(&self, temp: &OsStr) -> io::Result<()> {
@@ -235,6 +240,14 @@ mod tests {
             assert_eq!(fs::read_to_string(dir.path().join("final")).unwrap(), "new");
             assert!(!dir.path().join("temp").exists());
         }
+    }
+
+    #[test]
+    fn a_name_given_twice_is_given() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("temp"), "new").unwrap();
+        fs::hard_link(dir.path().join("temp"), dir.path().join("final")).unwrap();
+        place(dir.path()).name_new(OsStr::new("temp")).unwrap();
     }
 
     #[test]

@@ -97,21 +97,28 @@ impl Undo {
                 hints.push(format!("remove {}: it is not part of a whole set", file.name()));
             }
         }
+        sync_all(files);
+        // If one cannot come back, those after it must not: the last would make a set of the rest.
+        let mut whole = hints.is_empty();
         for (i, aside) in self.aside.iter().rev() {
-            if let Some(file) = files.get(*i)
-                && file.place.rename(aside, &file.place.name).is_err()
-            {
+            let Some(file) = files.get(*i) else { continue };
+            whole = whole && file.place.name_new(aside).is_ok() && file.place.sync().is_ok();
+            if !whole {
                 let aside = text::path(&file.place.dir_path.join(aside));
                 hints.push(format!("the old {} is now {aside}: move it back", file.name()));
             }
-        }
-        for file in files {
-            let _ = file.place.sync();
         }
         if hints.is_empty() {
             return error;
         }
         let trouble = Trouble::new(error.to_string()).because(error);
         hints.into_iter().fold(trouble, Trouble::hint).into()
+    }
+}
+
+/// Makes names durable while something else has failed already.
+fn sync_all(files: &[Staged]) {
+    for file in files {
+        let _ = file.place.sync();
     }
 }

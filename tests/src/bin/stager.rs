@@ -6,7 +6,7 @@
 //! stager talk                        write to stdout for ever
 //! ```
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use anyhow::bail;
 use snaptool::exit::{self, Answer};
 use snaptool::input::Input;
 use snaptool::output::{Content, Existing, Output, Staged, publish_set};
+use snaptool::progress::Progress;
 use snaptool::signal::Stop;
 
 fn main() -> ExitCode {
@@ -47,7 +48,18 @@ fn stage(paths: &[&str], existing: Existing, stop: &Stop) -> anyhow::Result<Answ
 fn copy(from: &str, to: &str, stop: &Stop) -> anyhow::Result<Answer> {
     let input = Input::open(Path::new(from), stop)?;
     let mut output = Output::open(Path::new(to), Content::Binary, Existing::Refuse)?;
-    io::copy(&mut input.into_reader(), &mut output)?;
+    let progress = Progress::new("copying", input.size(), false);
+    let mut reader = input.into_reader();
+    let mut buf = vec![0; 65_536];
+    loop {
+        stop.check()?;
+        let n = reader.read(&mut buf)?;
+        if n == 0 {
+            break;
+        }
+        output.write_all(buf.get(..n).unwrap_or_default())?;
+        progress.add(u64::try_from(n)?);
+    }
     output.finish()?;
     Ok(Answer::Yes)
 }
