@@ -2,6 +2,7 @@
 //!
 //! Files are read, never mapped, so a file that changes under us is an error and never a SIGBUS.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
@@ -160,6 +161,14 @@ impl FileInput {
         self.len == 0
     }
 
+    /// Whether `path` names this very file, under whatever name it was opened.
+    #[must_use]
+    pub fn is_same_file(&self, path: &Path) -> bool {
+        let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
+        let ours = self.file.metadata().map(identity);
+        matches!((ours, std::fs::metadata(path).map(identity)), (Ok(a), Ok(b)) if a == b)
+    }
+
     /// Reads at a position, at most to the length that the file had when it was opened.
     ///
     /// # Errors
@@ -199,6 +208,11 @@ impl FileInput {
         Ok(())
     }
 
+    /// The bytes from front to back.
+    pub fn reader(&self) -> impl Read + '_ {
+        FileReader { file: self, at: 0 }
+    }
+
     /// Asks, after all was read, whether the file still is as it was at opening.
     ///
     /// # Errors
@@ -235,14 +249,14 @@ impl FileInput {
 
 /// A file read from front to back.
 #[derive(Debug)]
-struct FileReader {
-    file: FileInput,
+struct FileReader<F> {
+    file: F,
     at: u64,
 }
 
-impl Read for FileReader {
+impl<F: Borrow<FileInput>> Read for FileReader<F> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read_at(buf, self.at)?;
+        let n = self.file.borrow().read_at(buf, self.at)?;
         self.at += u64::try_from(n).unwrap_or_default();
         Ok(n)
     }

@@ -8,11 +8,13 @@
 //! ```
 //! These modules know files and terminals and nothing of snapshots; `snapfmt` is the reverse.
 
+pub mod cli;
 pub mod cmd;
 pub mod exit;
 pub mod input;
 pub mod output;
 pub mod progress;
+pub mod ram;
 pub mod signal;
 pub mod source;
 pub mod sparse;

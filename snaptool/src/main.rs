@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+use snaptool::{cli, exit};
+
 fn main() -> ExitCode {
-    snaptool::exit::run(|_stop| anyhow::bail!("there are no commands yet"))
+    match cli::Cli::try_parse() {
+        Ok(cli) => exit::run(|stop| cli.run(stop)),
+        Err(error) => cli::without_work(&error),
+    }
 }

@@ -21,15 +21,19 @@ pub enum StreamError<E> {
     Taker(E),
 }
 
+/// Bytes read at once; frames are small, and system calls are not free.
+const BUFFER: usize = 256 << 10;
+
 /// Reads a whole snapshot and gives every part to `take`, with the offset behind it, once the
 /// digests of the part have matched. Only the result says that all of the file did.
 ///
 /// # Errors
 /// See [`StreamError`].
 pub fn read_all<E>(
-    mut input: impl Read,
+    input: impl Read,
     mut take: impl FnMut(Part, u64) -> Result<(), E>,
 ) -> Result<Verified, StreamError<E>> {
+    let mut input = io::BufReader::with_capacity(BUFFER, input);
     let mut walk = Walk::new();
     loop {
         let at = walk.offset();

@@ -1,3 +1,6 @@
 //! One module per command.
 
 pub mod nvlist;
+pub mod pack;
+pub mod unpack;
+pub mod verify;

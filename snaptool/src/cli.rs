@@ -1,0 +1,62 @@
+//! The command line: what may be said, and how it is taken apart.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::cmd::{nvlist, pack, unpack, verify};
+use crate::exit::Answer;
+use crate::signal::Stop;
+
+/// Packs, checks and shows snapshots of bhyve virtual machines.
+///
+/// Exit status: 0 yes, 1 no (invalid, or different), 2 trouble (usage, files).
+#[derive(Debug, Parser)]
+#[command(name = "snaptool", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pack(pack::Args),
+    Unpack(unpack::Args),
+    Verify(verify::Args),
+    Nvlist(nvlist::Args),
+}
+
+impl Cli {
+    /// Runs the command that was named.
+    ///
+    /// # Errors
+    /// What kept it from an answer.
+    pub fn run(&self, stop: &Stop) -> anyhow::Result<Answer> {
+        match &self.command {
+            Command::Pack(args) => pack::run(args, stop),
+            Command::Unpack(args) => unpack::run(args, stop),
+            Command::Verify(args) => verify::run(args, stop),
+            Command::Nvlist(args) => nvlist::run(args, stop),
+        }
+    }
+}
+
+/// Ends after arguments that name no work to do: help on stdout, mistakes on stderr.
+#[must_use]
+pub fn without_work(error: &clap::Error) -> ExitCode {
+    let words = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Nobody to tell if stdout is gone.
+            let _ = io::stdout().write_all(words.as_bytes());
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let words = words.strip_prefix("error: ").unwrap_or(&words);
+            let _ = write!(io::stderr(), "snaptool: error: {words}");
+            ExitCode::from(2)
+        }
+    }
+}

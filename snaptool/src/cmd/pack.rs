@@ -1,0 +1,264 @@
+//! `snaptool pack`: bhyve's three files become one.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use snapfmt::bhyve::config::ConfigKind;
+use snapfmt::bhyve::set::RamLayout;
+use snapfmt::bhyve::{Config, Generation, Meta, disagreements};
+use snapfmt::digest::{Digest, Hasher};
+use snapfmt::layout::header::{self, Header};
+use snapfmt::memory::map::{MemoryMap, Segment};
+use snapfmt::part::codec::Compression;
+use snapfmt::part::config::{ConfigFile, ConfigText};
+use snapfmt::part::meta::MetaText;
+use snapfmt::part::vm::Vm;
+use snapfmt::write::{Sealed, Writer};
+
+use crate::exit::{Answer, Trouble, note, report};
+use crate::input::{FileInput, Input};
+use crate::output::{Content, Existing, Output};
+use crate::progress::Progress;
+use crate::ram;
+use crate::signal::Stop;
+use crate::text;
+use crate::three::ThreeFiles;
+
+/// Puts a snapshot of bhyve (NAME, NAME.kern, NAME.meta) into one checksummed file.
+///
+/// Prints the identities of what it wrote. The three files are read once, are checked against each
+/// other first, and stay as they are.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The RAM file of the snapshot; `.kern` and `.meta` lie beside it.
+    base: PathBuf,
+    /// Where to write: a file, which appears when it is complete, or `-` for stdout. An older
+    /// snapshot file of that name is replaced then [default: BASE.snap].
+    #[arg(short, long, value_name = "FILE|-")]
+    output: Option<PathBuf>,
+    /// How to store RAM and records: `none`, `zstd` or `zstd:LEVEL`.
+    #[arg(long, default_value = "zstd", value_name = "METHOD", allow_hyphen_values = true)]
+    compress: Method,
+    /// The VM's configuration, to keep with its state: a bhyve_config(5) file, or a file with the
+    /// command line that started it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Replace an output that is not a snapshot file, too.
+    #[arg(short, long)]
+    force: bool,
+    /// Show no progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Method(Compression);
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let levels = zstd_levels();
+        Ok(Self(match text.split_once(':') {
+            None if text == "none" => Compression::None,
+            None if text == "zstd" => Compression::default(),
+            Some(("zstd", level)) => match level.parse() {
+                Ok(level) if levels.contains(&level) => Compression::Zstd(level),
+                _ => {
+                    let (least, most) = (levels.start(), levels.end());
+                    return Err(format!("zstd has the levels {least} to {most}"));
+                }
+            },
+            _ => return Err("the methods are none, zstd and zstd:LEVEL".to_owned()),
+        }))
+    }
+}
+
+/// The levels that zstd's own tool has: negative ones are faster.
+fn zstd_levels() -> std::ops::RangeInclusive<i32> {
+    -7..=22
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Trouble with files. A set that is damaged is an answer: no.
+pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    let set = ThreeFiles::open(&args.base, stop)?;
+    for finding in set.findings.iter().filter(|f| set.refusals().all(|r| r != *f)) {
+        note(&format!("{}: {finding}", text::path(&args.base)));
+    }
+    let mut refused = false;
+    for finding in set.refusals() {
+        let message = format!("{}: {finding}", text::path(&args.base));
+        report(&Trouble::new(message).hint(finding.advice()).into());
+        refused = true;
+    }
+    let Some(meta) = set.meta.as_ref().filter(|_| !refused) else { return Ok(Answer::No) };
+    let config = args.config.as_deref().map(|path| Configuration::read(path, meta, stop));
+    let config = config.transpose()?;
+    let path = args.output.clone().unwrap_or_else(|| beside(&args.base));
+    protect(&path, args, &set, stop)?;
+    let mut output = Output::open(&path, Content::Binary, Existing::Replace)?;
+    let sealed = write(&set, meta, config.as_ref(), args, &mut output, stop)?;
+    set.unchanged()?;
+    output.finish()?;
+    if path.as_os_str() != "-" {
+        let mut out = io::stdout().lock();
+        writeln!(out, "root     {}", sealed.root)?;
+        writeln!(out, "content  {}", sealed.index.content)?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn beside(base: &Path) -> PathBuf {
+    let mut name: OsString = base.as_os_str().to_owned();
+    name.push(".snap");
+    name.into()
+}
+
+/// Refuses to replace what is not a snapshot file, or is an input. `-o vm.ckp` is one letter away
+/// from `-o vm.ckp.snap`, and the RAM it would replace exists once.
+fn protect(path: &Path, args: &Args, set: &ThreeFiles, stop: &Stop) -> anyhow::Result<()> {
+    if path.as_os_str() == "-" || !path.is_file() {
+        return Ok(());
+    }
+    let shown = text::path(path);
+    let same = |input: &FileInput| input.is_same_file(path);
+    if same(&set.ram) || same(&set.kern) || same(&set.meta_file) {
+        return Err(Trouble::new(format!("{shown} is one of the files to pack"))
+            .hint("name another output")
+            .into());
+    }
+    let Input::File(old) = Input::open(path, stop)? else { return Ok(()) };
+    let mut magic = vec![0; header::MAGIC.len()];
+    let snapshot = old.read_exact_at(&mut magic, 0).is_ok() && magic == header::MAGIC;
+    if snapshot || old.is_empty() || args.force {
+        return Ok(());
+    }
+    Err(Trouble::new(format!("{shown} exists and is not a snapshot file"))
+        .hint("name another output, or replace it with --force")
+        .into())
+}
+
+struct Configuration {
+    text: ConfigText,
+    uuid: Option<String>,
+}
+
+impl Configuration {
+    fn read(path: &Path, meta: &Meta, stop: &Stop) -> anyhow::Result<Self> {
+        let shown = text::path(path);
+        let file = Input::open(path, stop)?;
+        let mut bytes = Vec::new();
+        let limit = snapfmt::limits::TEXT_PAYLOAD + 1;
+        io::Read::read_to_end(&mut io::Read::take(file.into_reader(), limit), &mut bytes)?;
+        let config = Config::parse(&bytes).map_err(|error| {
+            Trouble::new(format!("cannot use {shown} as configuration")).because(error)
+        })?;
+        for finding in disagreements(&config, meta) {
+            note(&format!("{shown}: {finding}"));
+        }
+        let kind = match config.kind {
+            ConfigKind::File => "bhyve-config",
+            ConfigKind::CommandLine => "command-line",
+        };
+        let roms = [("bootrom", &config.bootrom), ("nvram", &config.bootvars)];
+        let roms = roms.into_iter().filter_map(|(role, path)| Some((role, path.as_ref()?)));
+        let disks = config.disks.iter().map(|disk| ("disk", &disk.path));
+        let files = roms.chain(disks).filter_map(|(role, path)| seen(role, path, stop)).collect();
+        let text = ConfigText { kind: kind.to_owned(), text: bytes, files };
+        Ok(Self { text, uuid: config.uuid })
+    }
+}
+
+/// A file that the configuration refers to. One that cannot be read is no reason not to pack.
+fn seen(role: &str, path: &str, stop: &Stop) -> Option<ConfigFile> {
+    let look = || -> anyhow::Result<ConfigFile> {
+        let file = Input::open(Path::new(path), stop)?.into_file()?;
+        let sha256 = if role == "disk" { None } else { Some(digest(&file, stop)?) };
+        Ok(ConfigFile { role: role.to_owned(), path: path.to_owned(), size: file.len(), sha256 })
+    };
+    match look() {
+        Ok(file) => Some(file),
+        Err(error) => {
+            let why = crate::exit::line(&error);
+            note(&format!("the {role} of the configuration is not recorded: {why}"));
+            None
+        }
+    }
+}
+
+fn digest(file: &FileInput, stop: &Stop) -> anyhow::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buf = vec![0; 1 << 16];
+    let mut at = 0;
+    loop {
+        stop.check()?;
+        let n = file.read_at(&mut buf, at)?;
+        if n == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(buf.get(..n).unwrap_or_default());
+        at += n as u64;
+    }
+}
+
+fn write(
+    set: &ThreeFiles,
+    meta: &Meta,
+    config: Option<&Configuration>,
+    args: &Args,
+    output: &mut Output,
+    stop: &Stop,
+) -> anyhow::Result<Sealed> {
+    let layout = RamLayout::new(meta.vm.memsize);
+    let segments = layout.segments().map(|s| Segment { gpa: s.gpa, len: s.len }).collect();
+    let memory = MemoryMap::new(segments)?;
+    let (ncpus, memflags) = (meta.vm.ncpus.into(), meta.vm.memflags);
+    let vm = Vm { name: meta.vm.name.clone(), ncpus, memflags, memory };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let header = Header {
+        producer: concat!("snaptool ", env!("CARGO_PKG_VERSION")).to_owned(),
+        uuid: uuid::Uuid::new_v4().to_string(),
+        vm_name: vm.name.clone(),
+        vm_uuid: config.and_then(|config| config.uuid.clone()),
+        created: now,
+        incompatible: Vec::new(),
+        compatible: Vec::new(),
+    };
+    let generation = match meta.generation {
+        Generation::A => 'A',
+        Generation::B => 'B',
+    };
+    let text = MetaText { generation, text: set.text.clone() };
+    let mut out = Vec::new();
+    let mut writer = Writer::begin(&header, vm, &text, args.compress.0, &mut out)?;
+    if let Some(config) = config {
+        writer.config(&config.text, &mut out)?;
+    }
+    let progress = Progress::new("packing", Some(set.ram.len()), args.quiet);
+    for record in set.records() {
+        stop.check()?;
+        let section = meta.key(record.section);
+        writer.record(section, &record.name, &set.bytes(record)?, &mut out)?;
+        drain(&mut out, output)?;
+    }
+    let mut writer = writer.memory();
+    ram::for_each_block(&set.ram, layout, &progress, stop, |block| {
+        writer.block(&block, &mut out)?;
+        drain(&mut out, output)
+    })?;
+    let sealed = writer.finish(&mut out)?;
+    drain(&mut out, output)?;
+    Ok(sealed)
+}
+
+fn drain(out: &mut Vec<u8>, output: &mut Output) -> anyhow::Result<()> {
+    output.write_all(out)?;
+    out.clear();
+    Ok(())
+}

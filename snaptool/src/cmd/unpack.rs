@@ -1,0 +1,178 @@
+//! `snaptool unpack`: one file becomes bhyve's three again, byte for byte.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use snapfmt::bhyve::Severity;
+use snapfmt::bhyve::set::{Files, RamLayout};
+use snapfmt::memory::block::Block;
+use snapfmt::part::vm::Vm;
+use snapfmt::read::{Part, StreamError, Verified, read_all};
+
+use crate::exit::{Answer, Trouble, note, report};
+use crate::input::Input;
+use crate::output::{Existing, Staged, publish_set};
+use crate::progress::Progress;
+use crate::signal::Stop;
+use crate::text;
+
+/// Restores bhyve's three files (NAME, NAME.kern, NAME.meta) from a snapshot file.
+///
+/// They appear only if every byte of the snapshot was checked and found good: RAM first, then
+/// `.kern`, and last `.meta`, without which bhyve does not restore.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The snapshot file, or `-` for stdin.
+    #[arg(value_name = "FILE|-")]
+    input: PathBuf,
+    /// The name of the RAM file; `.kern` and `.meta` appear beside it. None of the three may exist.
+    #[arg(short, long, value_name = "BASE")]
+    output: PathBuf,
+    /// Show no progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Trouble with files. A snapshot that is damaged is an answer: no.
+pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    let input = Input::open(&args.input, stop)?;
+    let name = input.name().to_owned();
+    let progress = Progress::new("unpacking", input.size(), args.quiet);
+    let mut set = StagedSet::create(&args.output)?;
+    let mut done = 0;
+    let result = read_all(input.into_reader(), |part, offset| -> anyhow::Result<()> {
+        stop.check()?;
+        progress.add(offset.saturating_sub(done));
+        done = offset;
+        set.take(part)
+    });
+    match result {
+        Ok(verified) => {
+            if refused(&verified, &name) {
+                return Ok(Answer::No);
+            }
+            set.publish()?;
+            Ok(Answer::Yes)
+        }
+        Err(StreamError::Format(error)) => {
+            let trouble = Trouble::new(format!("{name}: {error}"));
+            let hint = error.fault().hint().into_iter();
+            report(&hint.fold(trouble, Trouble::hint).into());
+            Ok(Answer::No)
+        }
+        Err(StreamError::Io { source, .. }) => Err(source.into()),
+        Err(StreamError::Taker(error)) => Err(error),
+    }
+}
+
+/// Says which structure rules the snapshot breaks, and whether one of them forbids a restore.
+fn refused(verified: &Verified, name: &str) -> bool {
+    let mut refused = false;
+    for finding in verified.findings() {
+        let message = format!("{name}: {finding}");
+        match finding.severity() {
+            Severity::Refuse => {
+                report(&Trouble::new(message).hint(finding.advice()).into());
+                refused = true;
+            }
+            Severity::Warn => note(&message),
+        }
+    }
+    refused
+}
+
+/// The three files, under names that bhyve does not know.
+struct StagedSet {
+    ram: Staged,
+    kern: Staged,
+    meta: Staged,
+    layout: Option<RamLayout>,
+}
+
+impl StagedSet {
+    fn create(base: &Path) -> anyhow::Result<Self> {
+        if base.as_os_str() == "-" {
+            return Err(Trouble::new("three files cannot go to stdout")
+                .hint("give the name of the RAM file with -o")
+                .into());
+        }
+        let files = Files::of(base);
+        Ok(Self {
+            ram: Staged::create(&files.ram, Existing::Refuse)?,
+            kern: Staged::create(&files.kern, Existing::Refuse)?,
+            meta: Staged::create(&files.meta, Existing::Refuse)?,
+            layout: None,
+        })
+    }
+
+    /// Stages a part whose digests have matched.
+    fn take(&mut self, part: Part) -> anyhow::Result<()> {
+        match part {
+            Part::Vm(vm) => {
+                self.layout = Some(layout(&vm)?);
+                self.ram.set_len(vm.memory.size())?;
+            }
+            Part::Meta(meta) => self.meta.write_all(&meta.text)?,
+            Part::Record(record) => self.kern.write_all(record.bytes())?,
+            Part::Extent(extent) => self.pages(&extent.block)?,
+            Part::Config(_) => {
+                note(
+                    "the configuration has no place in the three files; `snaptool inspect` shows it",
+                );
+            }
+            Part::Other(part) => note(&format!("left out: {} part", part.kind())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes the data pages, those that touch in one go.
+    fn pages(&self, block: &Block) -> anyhow::Result<()> {
+        let Some(layout) = self.layout else { return Ok(()) };
+        let mut rest = block.pages.as_slice();
+        let mut run: Option<(u64, usize)> = None;
+        for (gpa, page) in block.iter() {
+            let at = layout.offset(gpa).ok_or_else(outside)?;
+            match &mut run {
+                Some((start, len)) if *start + *len as u64 == at => *len += page.len(),
+                _ => {
+                    rest = self.put(rest, run)?;
+                    run = Some((at, page.len()));
+                }
+            }
+        }
+        self.put(rest, run)?;
+        Ok(())
+    }
+
+    fn put<'a>(&self, pages: &'a [u8], run: Option<(u64, usize)>) -> anyhow::Result<&'a [u8]> {
+        let Some((at, len)) = run else { return Ok(pages) };
+        let (now, rest) = pages.split_at_checked(len).ok_or_else(outside)?;
+        self.ram.write_at(now, at)?;
+        Ok(rest)
+    }
+
+    fn publish(self) -> anyhow::Result<()> {
+        publish_set(vec![self.ram, self.kern, self.meta])
+    }
+}
+
+fn outside() -> anyhow::Error {
+    anyhow::anyhow!("a page lies outside of the RAM file")
+}
+
+/// How the machine's memory lies in a RAM file: bhyve has one way only.
+fn layout(vm: &Vm) -> anyhow::Result<RamLayout> {
+    let layout = RamLayout::new(vm.memory.size());
+    let own = vm.memory.segments().iter().map(|s| (s.gpa, s.len));
+    if own.eq(layout.segments().map(|s| (s.gpa, s.len))) {
+        return Ok(layout);
+    }
+    let name = text::escape(&vm.name);
+    Err(Trouble::new(format!("the memory of {name} does not lie as bhyve's three files have it"))
+        .hint("`snaptool inspect FILE memory` shows its segments")
+        .into())
+}

@@ -1,0 +1,254 @@
+//! `snaptool verify`: whether snapshots are intact and well formed.
+
+mod finding;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use snapfmt::digest::Digest;
+use snapfmt::read::{ReadError, Seeker, StreamError, read_all};
+
+use self::finding::{Item, from_error, from_rules, root_differs};
+use crate::exit::{Answer, Trouble, line, note, report};
+use crate::input::FileInput;
+use crate::progress::Progress;
+use crate::signal::Stop;
+use crate::source::Source;
+use crate::text;
+use crate::three::ThreeFiles;
+
+/// Checks snapshots: every byte of a snapshot file, or the structure of bhyve's three files.
+///
+/// Says nothing when all is well. "Well" means intact and well formed: not that the state is one
+/// that a host survives, and not that nobody forged it (for that, compare --expect-root).
+#[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Args {
+    /// Snapshot files, `-` for stdin, or the RAM files of three-file snapshots.
+    #[arg(required = true, value_name = "FILE|-|BASE")]
+    inputs: Vec<PathBuf>,
+    /// Demand this root, as `pack` printed it.
+    #[arg(long, value_name = "HEX")]
+    expect_root: Option<Digest>,
+    /// Check header, index, records and trailer only: takes as long whatever the size of RAM.
+    #[arg(long, conflicts_with = "map")]
+    quick: bool,
+    /// Check, besides, the maps of RAM, but not RAM itself.
+    #[arg(long)]
+    map: bool,
+    /// Print one JSON object per input, on a line of its own.
+    #[arg(long)]
+    json: bool,
+    /// Show no progress.
+    #[arg(short = 'Q', long)]
+    no_progress: bool,
+}
+
+/// What was found out about one input.
+#[derive(Debug, Serialize)]
+struct Report {
+    input: String,
+    kind: &'static str,
+    checked: &'static str,
+    /// Nothing if there was trouble.
+    ok: Option<bool>,
+    root: Option<String>,
+    content: Option<String>,
+    findings: Vec<Item>,
+    not_checked: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+}
+
+const AUTHENTIC: &str = "authenticity: whoever can change a file can also change its digests";
+const FIELDS: &str = "fields: whether the values in the records are ones that a host survives";
+const RAM_PAGES: &str = "RAM: the pages themselves";
+const RAM_MAPS: &str = "RAM: the maps of its extents";
+const THREE_RAM: &str = "RAM and records: bhyve's three files have no checksums";
+
+/// Runs the command.
+///
+/// # Errors
+/// Trouble with stdout and signals. Trouble with one input does not keep the others from being
+/// checked.
+pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    let mut answer = Answer::Yes;
+    let mut trouble = None;
+    for path in &args.inputs {
+        let name = if path.as_os_str() == "-" { "stdin".to_owned() } else { text::path(path) };
+        let result = check(path, name.clone(), args, stop);
+        stop.check()?;
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                let failed = Report::new(name, "unknown", args).failed(line(&error));
+                if let Some(earlier) = trouble.replace(error) {
+                    report(&earlier);
+                }
+                failed
+            }
+        };
+        if report.ok == Some(false) {
+            answer = Answer::No;
+        }
+        report.print(args.json)?;
+    }
+    trouble.map_or(Ok(answer), Err)
+}
+
+fn check(path: &Path, name: String, args: &Args, stop: &Stop) -> anyhow::Result<Report> {
+    match Source::open(path, stop)? {
+        Source::ThreeFiles(set) => three(&set, Report::new(name, "three-file", args), args),
+        Source::File(file) if args.quick || args.map => {
+            by_seeking(&file, Report::new(name, "snapshot", args), args)
+        }
+        Source::File(file) => {
+            let size = Some(file.len());
+            let report = Report::new(name, "snapshot", args);
+            let report = from_front(file.reader(), size, report, args, stop)?;
+            file.unchanged()?;
+            Ok(report.named_by_index(&file))
+        }
+        Source::Stream(_) if args.quick || args.map => {
+            Err(Trouble::new(format!("{name} is a pipe, and a partial check has to jump about"))
+                .hint("leave out --quick and --map, or save the snapshot to a file first")
+                .into())
+        }
+        Source::Stream(stream) => {
+            from_front(stream, None, Report::new(name, "snapshot", args), args, stop)
+        }
+    }
+}
+
+fn three(set: &ThreeFiles, mut report: Report, args: &Args) -> anyhow::Result<Report> {
+    if args.expect_root.is_some() {
+        return Err(Trouble::new(format!("{} has no root: it is three files", report.input))
+            .hint("`snaptool pack` makes one file of them, and prints its root")
+            .into());
+    }
+    set.unchanged()?;
+    report.findings.extend(from_rules(&set.findings));
+    report.not_checked.push(THREE_RAM);
+    Ok(report.judged())
+}
+
+fn from_front(
+    input: impl io::Read,
+    size: Option<u64>,
+    mut report: Report,
+    args: &Args,
+    stop: &Stop,
+) -> anyhow::Result<Report> {
+    let progress = Progress::new("verifying", size, args.no_progress || args.json);
+    let mut done = 0;
+    let result = read_all(input, |_, offset| {
+        progress.add(offset.saturating_sub(done));
+        done = offset;
+        stop.check()
+    });
+    match result {
+        Ok(verified) => {
+            report.identify(verified.root(), verified.index().content, args);
+            report.findings.extend(from_rules(verified.findings()));
+        }
+        Err(StreamError::Format(error)) => report.findings.push(from_error(&error)),
+        Err(StreamError::Io { source, .. }) => return Err(source.into()),
+        Err(StreamError::Taker(stopped)) => return Err(stopped.into()),
+    }
+    Ok(report.judged())
+}
+
+fn by_seeking(file: &FileInput, mut report: Report, args: &Args) -> anyhow::Result<Report> {
+    let result = (|| {
+        let seeker = Seeker::open(file)?;
+        let quick = seeker.quick(|_| ())?;
+        if args.map {
+            seeker.maps(&quick, |_| ())?;
+        } else {
+            report.not_checked.push(RAM_MAPS);
+        }
+        report.not_checked.push(RAM_PAGES);
+        report.identify(seeker.root(), seeker.index().content, args);
+        report.findings.extend(from_rules(quick.findings()));
+        Ok(())
+    })();
+    match result {
+        Ok(()) => {}
+        Err(ReadError::Format(error)) => report.findings.push(from_error(&error)),
+        Err(ReadError::Io { source, .. }) => return Err(source.into()),
+    }
+    file.unchanged()?;
+    Ok(report.judged())
+}
+
+impl Report {
+    fn new(input: String, kind: &'static str, args: &Args) -> Self {
+        let checked = match (kind, args.quick, args.map) {
+            ("three-file", ..) => "structure",
+            (_, true, _) => "quick",
+            (_, _, true) => "map",
+            _ => "full",
+        };
+        Self {
+            input,
+            kind,
+            checked,
+            ok: None,
+            root: None,
+            content: None,
+            findings: Vec::new(),
+            not_checked: vec![FIELDS],
+            trouble: None,
+        }
+    }
+
+    fn identify(&mut self, root: Digest, content: Digest, args: &Args) {
+        self.root = Some(root.to_string());
+        self.content = Some(content.to_string());
+        match args.expect_root {
+            None => self.not_checked.push(AUTHENTIC),
+            Some(expected) if expected == root => {}
+            Some(expected) => self.findings.push(root_differs(expected, root)),
+        }
+    }
+
+    fn judged(mut self) -> Self {
+        self.ok = Some(!self.findings.iter().any(Item::refuses));
+        self
+    }
+
+    fn failed(mut self, why: String) -> Self {
+        self.trouble = Some(why);
+        self
+    }
+
+    /// A damaged frame does not say which part it was; an intact index does.
+    fn named_by_index(mut self, file: &FileInput) -> Self {
+        for item in &mut self.findings {
+            item.name_by_index(file);
+        }
+        self
+    }
+
+    fn print(&self, json: bool) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        if json {
+            serde_json::to_writer(&mut out, self)?;
+            writeln!(out)?;
+            return Ok(());
+        }
+        for item in &self.findings {
+            let words = format!("{}: {item}", self.input);
+            if item.refuses() {
+                writeln!(out, "{words}")?;
+                for hint in item.hint() {
+                    writeln!(out, "  {hint}")?;
+                }
+            } else {
+                note(&words);
+            }
+        }
+        Ok(())
+    }
+}
