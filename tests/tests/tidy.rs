@@ -13,9 +13,8 @@ const MAX_LINES: usize = 600;
 const MAX_COLUMNS: usize = 100;
 
 /// What these say is not ours to style.
-const DATA: [&str; 14] = [
-    "bin", "blob", "ckp", "gz", "jsonl", "kern", "lock", "meta", "png", "raw", "snap", "snap.new",
-    "svg", "zst",
+const DATA: [&str; 13] = [
+    "bin", "blob", "ckp", "gz", "jsonl", "kern", "lock", "meta", "png", "raw", "snap", "svg", "zst",
 ];
 
 /// Folders with other people's bytes, or with none of our text.
