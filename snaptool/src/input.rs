@@ -213,6 +213,17 @@ impl FileInput {
         FileReader { file: self, at: 0 }
     }
 
+    /// Brings what others wrote to the disk, so that the file system knows its own holes.
+    ///
+    /// # Errors
+    /// If it cannot. A file system that has no notion of that is no error.
+    pub fn sync(&self) -> io::Result<()> {
+        match self.file.sync_data() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            result => result.map_err(|error| cannot_read(&self.name, error)),
+        }
+    }
+
     /// Asks, after all was read, whether the file still is as it was at opening.
     ///
     /// # Errors

@@ -12,21 +12,38 @@ use crate::sparse::data_ranges;
 /// hold many. Measured choices come with the benchmarks.
 pub const BLOCK: u64 = 1 << 20;
 
-/// Gives every block that has data to `take`, in ascending order of address. Reads no hole of the
-/// file, and holds one block.
+/// Whether the file system is asked where the RAM file has holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holes {
+    /// Holes are not read: they are zeros.
+    Skip,
+    /// All is read, as if there were no holes.
+    Read,
+}
+
+/// Gives every block that has data to `take`, in ascending order of address. Holds one block.
+///
+/// A file system that calls fresh data a hole would lose guest RAM here without a trace, and
+/// OpenZFS has done so while data was not on disk yet. So the file is synced before it is asked.
 ///
 /// # Errors
 /// Trouble with reading, a signal, and what `take` says.
 pub fn for_each_block(
     ram: &FileInput,
     layout: RamLayout,
+    holes: Holes,
     progress: &Progress,
     stop: &Stop,
     take: impl FnMut(Block) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut gather = Gather { current: None, take };
     let mut done = 0;
-    for range in data_ranges(ram, ram.len()) {
+    let whole = (holes == Holes::Read).then(|| 0..ram.len());
+    let sparse = (holes == Holes::Skip).then(|| data_ranges(ram, ram.len()));
+    if holes == Holes::Skip {
+        ram.sync()?;
+    }
+    for range in whole.into_iter().chain(sparse.into_iter().flatten()) {
         progress.add(range.start.saturating_sub(done));
         for segment in layout.segments() {
             let mut at = range.start.max(segment.offset);

@@ -22,7 +22,7 @@ use crate::exit::{Answer, Trouble, note, report};
 use crate::input::{FileInput, Input};
 use crate::output::{Content, Existing, Output};
 use crate::progress::Progress;
-use crate::ram;
+use crate::ram::{self, Holes};
 use crate::signal::Stop;
 use crate::text;
 use crate::three::ThreeFiles;
@@ -46,6 +46,9 @@ pub struct Args {
     /// command line that started it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Read the holes of the RAM file, too, for file systems that are wrong about where they are.
+    #[arg(long)]
+    read_holes: bool,
     /// Replace an output that is not a snapshot file, too.
     #[arg(short, long)]
     force: bool,
@@ -248,7 +251,8 @@ fn write(
         drain(&mut out, output)?;
     }
     let mut writer = writer.memory();
-    ram::for_each_block(&set.ram, layout, &progress, stop, |block| {
+    let holes = if args.read_holes { Holes::Read } else { Holes::Skip };
+    ram::for_each_block(&set.ram, layout, holes, &progress, stop, |block| {
         writer.block(&block, &mut out)?;
         drain(&mut out, output)
     })?;
