@@ -1,4 +1,36 @@
 //! One checksummed, versioned file for the whole state of a bhyve virtual machine.
+//!
+//! The format is specified in `spec/snapshot.md`; § in these pages means a section there.
+//!
+//! ```text
+//!   three files ── bhyve::Meta, check ──┐
+//!                                       ▼
+//!   plain values ── part::*::encode ── write::Writer ──────────────▶ bytes
+//!                                         │
+//!                                       ledger   (what went by, and the index over it)
+//!                                         │
+//!   bytes ──▶ read::Walk    from front to back, once  ──▶ Verified ──▶ DeviceState
+//!         └─▶ read::Seeker  straight to one part      ──▶ Quick
+//! ```
+//!
+//! Arrows between modules point one way:
+//! `limits, error, cursor, digest <- nvlist <- layout, memory, part <- ledger <- read | write`, and
+//! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
+//! against the parts. `read` and `write` do not know each other.
+//!
+//! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
+//! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.
+//!
+//! # What its types promise
+//!
+//! * [`part::Intact`]: the bytes of one part; every digest over them has matched.
+//! * [`read::Verified`]: every byte of a file was read and covered by a digest that matched; every
+//!   part agrees with the index, and `.meta` with the parts.
+//! * [`read::DeviceState`]: a device record out of a file that was checked. There is no other road
+//!   to one.
+//! * [`read::claim::Claim`]: nothing. It can be shown.
+//!
+//! None of them promises that nobody forged the file, or that a host kernel survives the state.
 
 mod agreement;
 pub mod bhyve;
