@@ -3,29 +3,21 @@
 // A test may stop at what it does not expect, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value as Json, json};
 use snapfmt::limits::NVLIST_DEPTH;
 use snapfmt::nvlist::{Flags, Nvlist, Options, View};
 use snaptool::cmd::nvlist::{
     Binaries, DescriptionFault, describe, parse_description, parse_text, show,
 };
+use tests::vectors::{Vector, load};
 
 /// The valid vectors: their bytes, how to read them, and what is said of them.
 fn vectors() -> Vec<(Vec<u8>, Options, Json)> {
-    let path = "../spec/vectors/nvlist/valid.jsonl";
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
-    let vector = |line: &str| {
-        let json: Json = serde_json::from_str(line).unwrap();
-        let hex = |key: &str| json[key].as_str().map(|text| hex::decode(text).unwrap());
-        let bytes =
-            hex("hex").unwrap_or_else(|| zstd::decode_all(&*hex("zstd_hex").unwrap()).unwrap());
-        let received = json["nfds"].as_u64().unwrap();
-        (bytes, Options::new().any_flags().descriptors(received), json)
+    let vector = |vector: Vector| {
+        let received = vector.json["nfds"].as_u64().unwrap();
+        (vector.bytes, Options::new().any_flags().descriptors(received), vector.json)
     };
-    text.lines().map(vector).collect()
+    load("valid.jsonl").into_iter().map(vector).collect()
 }
 
 fn shown(view: &View<'_>) -> String {
@@ -65,7 +57,7 @@ fn the_descriptions_of_the_vectors_pack_into_their_bytes() {
         match parse_description(&vector["nvlist"]) {
             Err(error) => {
                 assert!(matches!(error.fault, DescriptionFault::DigestOnly), "{}", vector["name"]);
-                assert_eq!(vector["name"], "binary_70000");
+                assert_eq!(vector["name"].as_str().unwrap().split("_").next(), Some("binary"));
             }
             Ok(list) if vector["repack"] == "identical" => {
                 assert_eq!(list.pack_to_send().unwrap(), bytes, "{}", vector["name"]);

@@ -4,21 +4,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 
-use serde_json::Value as Json;
 use snapfmt::Digest;
 use snapfmt::nvlist::{ByteOrder, ErrorKind, Flags, Nvlist, Options, OwnedValue, Value, View};
 use snaptool::cmd::nvlist::{Binaries, describe};
+use tests::vectors::{Vector, load};
 
-struct Vector {
-    name: String,
-    bytes: Vec<u8>,
-    json: Json,
+/// How a vector is to be read.
+trait Reading {
+    fn options(&self) -> Options;
+    fn any_flags(&self) -> Options;
+    fn repacks_identically(&self) -> bool;
 }
 
-impl Vector {
+impl Reading for Vector {
     fn options(&self) -> Options {
         let bits = self.json["unpack_flags"].as_u64().unwrap();
         let flags = Flags::from_bits(u8::try_from(bits).unwrap()).unwrap();
@@ -35,27 +34,13 @@ impl Vector {
 }
 
 fn vectors(file: &str, count: usize) -> Vec<Vector> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/nvlist");
-    let text = fs::read_to_string(folder.join(file)).unwrap();
-    let vectors: Vec<Vector> = text
-        .lines()
-        .map(|line| {
-            let json: Json = serde_json::from_str(line).unwrap();
-            let hex = |key: &str| json[key].as_str().map(|text| hex::decode(text).unwrap());
-            let bytes =
-                hex("hex").unwrap_or_else(|| zstd::decode_all(&*hex("zstd_hex").unwrap()).unwrap());
-            let name = json["name"].as_str().unwrap().to_owned();
-            assert_eq!(json["size"], bytes.len(), "{name}");
-            assert_eq!(json["sha256"], Digest::of(&bytes).to_string(), "{name}");
-            Vector { name, bytes, json }
-        })
-        .collect();
+    let vectors = load(file);
     assert_eq!(vectors.len(), count, "{file}");
     vectors
 }
 
 fn valid() -> Vec<Vector> {
-    vectors("valid.jsonl", 99)
+    vectors("valid.jsonl", 100)
 }
 
 /// A view and an owned list hold the same, and what the owned list packs into is that again.
