@@ -9,11 +9,13 @@ mod index;
 mod listed;
 mod seek;
 mod stream;
+pub mod survey;
 mod verified;
 mod walk;
 
 pub use listed::Part;
 pub use seek::{Quick, ReadAt, ReadError, Seeker};
 pub use stream::{StreamError, read_all};
+pub use survey::{Survey, survey};
 pub use verified::{DeviceState, Verified};
 pub use walk::{Walk, Want};

@@ -1,0 +1,402 @@
+//! A survey of a file that may be damaged: what of it is intact, what is not, byte by byte.
+//!
+//! It goes from front to back once, from part to part. Where a part's frame is damaged, the next
+//! part is where INDEX and MAP parts say, if those are intact; else it is searched for at multiples
+//! of 64. Nothing is shown as intact whose digests did not match, and memory stays bounded: one
+//! part is held at a time, and the account has a limited number of entries.
+
+mod order;
+mod plan;
+mod spans;
+
+use crate::error::{Error, Fault, Section};
+use crate::layout::PART_ALIGN;
+use crate::layout::frame::{self, Frame};
+use crate::layout::header::{self, Header};
+use crate::layout::kind::Kind;
+use crate::layout::trailer::{self, Trailer};
+use crate::memory::map::MemoryMap;
+use crate::part::Intact;
+use crate::part::config::ConfigText;
+use crate::part::device::Record;
+use crate::part::extent::Extent;
+use crate::part::index::Index;
+use crate::part::map::MapTable;
+use crate::part::meta::MetaText;
+use crate::part::vm::Vm;
+use crate::read::claim::{Claim, HeaderFacts, IndexFacts, PartFacts};
+use crate::read::listed::Part;
+use crate::read::seek::{ReadAt, ReadError, read};
+
+use order::Order;
+use plan::Plan;
+use spans::Spans;
+pub use spans::{Run, SPANS, Span, What};
+
+/// The first and the longest step of a search, in bytes.
+const SEARCH: (usize, usize) = (4 << 10, 1 << 20);
+
+/// The account of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// Ranges that tile the whole file, ascending.
+    pub spans: Vec<Span>,
+    /// What a header block says that is damaged, or that this library does not know.
+    pub header: Option<Claim<HeaderFacts>>,
+    /// What an intact INDEX says.
+    pub index: Option<Claim<IndexFacts>>,
+}
+
+impl Survey {
+    /// What is damaged, in file order.
+    pub fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.spans.iter().filter_map(|span| match &span.what {
+            What::Damaged { error, .. } => Some(error),
+            _ => None,
+        })
+    }
+}
+
+/// Surveys a file. Every intact structure is given to `each` with its offset and its length; that
+/// it belongs to this file is certain only if the whole file is intact.
+///
+/// # Errors
+/// Only trouble with reading.
+pub fn survey<S: ReadAt>(source: S, each: impl FnMut(u64, u64, Part)) -> Result<Survey, ReadError> {
+    let size = source.size();
+    let mut surveyor = Surveyor {
+        source,
+        size,
+        each,
+        plan: Plan::default(),
+        spans: Spans::default(),
+        order: Order::default(),
+        memory: None,
+        scanned: false,
+        header: None,
+        index: None,
+    };
+    if surveyor.header()? {
+        surveyor.ending()?;
+        let mut at = header::LEN as u64;
+        if at == size {
+            surveyor.missing_end();
+        }
+        while at < size {
+            at = surveyor.step(at)?;
+        }
+    }
+    Ok(Survey { spans: surveyor.spans.finish(), header: surveyor.header, index: surveyor.index })
+}
+
+struct Surveyor<S, F> {
+    source: S,
+    size: u64,
+    each: F,
+    plan: Plan,
+    spans: Spans,
+    order: Order,
+    memory: Option<MemoryMap>,
+    /// Whether the last part was found by searching.
+    scanned: bool,
+    header: Option<Claim<HeaderFacts>>,
+    index: Option<Claim<IndexFacts>>,
+}
+
+/// A part that could not be taken: why, and where it ends if its frame is intact.
+struct Bad {
+    error: Error,
+    end: Option<u64>,
+    claim: Option<Claim<PartFacts>>,
+}
+
+impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
+    fn read(
+        &self,
+        at: u64,
+        len: usize,
+        section: Section,
+    ) -> Result<Result<Vec<u8>, Error>, ReadError> {
+        match read(&self.source, self.size, at, len, section) {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(ReadError::Format(error)) => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks the header block. Says whether what follows can be read.
+    fn header(&mut self) -> Result<bool, ReadError> {
+        let end = self.size.min(header::LEN as u64);
+        let checked = match self.read(0, header::LEN, Section::Header)? {
+            Ok(bytes) => Header::check(&bytes).map(|(header, _)| header).map_err(|error| {
+                self.header = HeaderFacts::claimed(&bytes);
+                error
+            }),
+            // A file that is no snapshot at all should be told so, however short it is.
+            Err(error) => {
+                let start = self.read(0, usize::try_from(end).unwrap_or(0), Section::Header)?;
+                let start = start.unwrap_or_default();
+                let magic = start.get(..header::MAGIC.len()).unwrap_or(&start);
+                let like = header::MAGIC.starts_with(magic) && !magic.is_empty();
+                Err(if like { error } else { Fault::NotASnapshot.at(0).within(Section::Header) })
+            }
+        };
+        let error = match checked {
+            Ok(header) => {
+                self.spans.push(0, end, What::Header);
+                (self.each)(0, end, Part::Header(header));
+                return Ok(true);
+            }
+            Err(error) => error,
+        };
+        let unknown =
+            matches!(error.fault(), Fault::Version { .. } | Fault::MissingFeatures { .. });
+        let foreign = *error.fault() == Fault::NotASnapshot && !self.is_one_all_the_same()?;
+        self.spans.push(0, end, What::Damaged { error, claim: None });
+        if unknown || foreign {
+            if end < self.size {
+                self.spans.push(end, self.size, What::Unread);
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether a file with other first bytes has a part or a trailer where a snapshot has them.
+    fn is_one_all_the_same(&self) -> Result<bool, ReadError> {
+        let first = self.begins_at(header::LEN as u64)?;
+        let last = self.size.saturating_sub(trailer::LEN as u64);
+        Ok(first || self.size >= trailer::LEN as u64 && self.begins_at(last)?)
+    }
+
+    /// Whether an intact frame or trailer is at `at`.
+    fn begins_at(&self, at: u64) -> Result<bool, ReadError> {
+        let Ok(bytes) = self.read(at, frame::LEN, Section::Frame)? else { return Ok(false) };
+        Ok(Frame::check(&bytes, at).is_ok() || Trailer::check(&bytes, at).is_ok())
+    }
+
+    /// Reads trailer and INDEX, if they are where they belong.
+    fn ending(&mut self) -> Result<(), ReadError> {
+        let Some(at) = self.size.checked_sub(trailer::LEN as u64) else { return Ok(()) };
+        if at < header::LEN as u64 {
+            return Ok(());
+        }
+        let Ok(bytes) = self.read(at, trailer::LEN, Section::Trailer)? else { return Ok(()) };
+        let Ok(trailer) = Trailer::check(&bytes, at) else { return Ok(()) };
+        self.plan.trailer(at, trailer);
+        if let Ok(part) = self.intact(trailer.index_at)?
+            && part.kind() == Kind::Index
+            && part.digest() == trailer.root
+            && let Ok(index) = Index::open(&part)
+        {
+            self.plan.index(&index);
+        }
+        Ok(())
+    }
+
+    /// Reads and checks the part at `at`, as far as that takes no other part.
+    fn intact(&self, at: u64) -> Result<Result<Intact, Bad>, ReadError> {
+        let bad = |error, end| Ok(Err(Bad { error, end, claim: None }));
+        let bytes = match self.read(at, frame::LEN, Section::Frame)? {
+            Ok(bytes) => bytes,
+            Err(error) => return bad(error, None),
+        };
+        let (frame, digest) = match Frame::check(&bytes, at) {
+            Ok(checked) => checked,
+            Err(error) => {
+                let claim = self.claim(&bytes, at)?;
+                return Ok(Err(Bad { error, end: None, claim }));
+            }
+        };
+        let spans = frame.spans(at);
+        let len = usize::try_from(spans.end.saturating_sub(spans.nvlist_at)).unwrap_or(usize::MAX);
+        match self.read(spans.nvlist_at, len, Section::Part(frame.kind))? {
+            Ok(body) => Ok(Intact::check(frame, digest, at, body).map_err(|error| Bad {
+                error,
+                end: Some(spans.end),
+                claim: None,
+            })),
+            Err(error) => bad(error, None),
+        }
+    }
+
+    /// What a damaged frame claims.
+    fn claim(&self, bytes: &[u8], at: u64) -> Result<Option<Claim<PartFacts>>, ReadError> {
+        let Some(frame) = Frame::claim(bytes).filter(|_| bytes.starts_with(&frame::MAGIC)) else {
+            return Ok(None);
+        };
+        let len = usize::try_from(frame.nvlist_size).unwrap_or(usize::MAX);
+        let nvlist = self.read(frame.spans(at).nvlist_at, len, Section::Frame)?;
+        Ok(Some(PartFacts::claimed(&frame, at, &nvlist.unwrap_or_default())))
+    }
+
+    /// Takes what is at `at` into the account, and gives where the next thing begins.
+    fn step(&mut self, at: u64) -> Result<u64, ReadError> {
+        if self.plan.trailer_at().is_none_or(|trailer| trailer == at)
+            && let Some(end) = self.trailer(at)?
+        {
+            return Ok(end);
+        }
+        if let Some(offset) = self.plan.map_to_load(at) {
+            let table = self.intact(offset)?.ok().and_then(|part| MapTable::open(&part).ok());
+            self.plan.load(offset, table);
+        }
+        let bad = match self.intact(at)? {
+            Ok(part) => match self.take(&part) {
+                Ok(()) => return Ok(part.offset().saturating_add(part.length())),
+                Err(error) => {
+                    let end = Some(part.offset().saturating_add(part.length()));
+                    Bad { error, end, claim: None }
+                }
+            },
+            Err(bad) => bad,
+        };
+        let (end, scanned) = self.after(at, &bad)?;
+        let error = match self.plan.at(at) {
+            // The frame could not say what it is of; the index can.
+            Some(place) if matches!(bad.error.section(), Section::Frame | Section::Part(_)) => {
+                bad.error.in_section(place.section)
+            }
+            _ => bad.error,
+        };
+        self.scanned = scanned;
+        self.spans.push(at, end, What::Damaged { error, claim: bad.claim });
+        if end == self.size {
+            self.missing_end();
+        }
+        Ok(end)
+    }
+
+    /// Takes the trailer at `at`, and whatever follows it, if one is there or has to be.
+    fn trailer(&mut self, at: u64) -> Result<Option<u64>, ReadError> {
+        let due = self.order.is_complete() || self.plan.trailer_at() == Some(at);
+        let bytes = self.read(at, trailer::LEN, Section::Trailer)?;
+        let like = bytes.as_ref().is_ok_and(|bytes| bytes.starts_with(&trailer::MAGIC));
+        if !due && !like {
+            return Ok(None);
+        }
+        let end = at.saturating_add(trailer::LEN as u64).min(self.size);
+        match bytes.and_then(|bytes| Trailer::check(&bytes, at)) {
+            Ok(_) => self.spans.push(at, end, What::Trailer),
+            Err(error) => self.spans.push(at, end, What::Damaged { error, claim: None }),
+        }
+        if end < self.size {
+            let error = Fault::Trailing.at(end).within(Section::End);
+            self.spans.push(end, self.size, What::Damaged { error, claim: None });
+        }
+        Ok(Some(self.size))
+    }
+
+    /// A file that ends with a part lacks its trailer.
+    fn missing_end(&mut self) {
+        let fault = Fault::Truncated { wanted: trailer::LEN as u64, left: 0 };
+        let error = fault.at(self.size).within(Section::Trailer);
+        self.spans.push(self.size, self.size, What::Damaged { error, claim: None });
+    }
+
+    /// Where to go on after a part that could not be taken, and whether that had to be searched
+    /// for.
+    fn after(&self, at: u64, bad: &Bad) -> Result<(u64, bool), ReadError> {
+        let place = self.plan.at(at);
+        if let Some(place) = place.filter(|place| place.end > at && place.end <= self.size) {
+            return Ok((place.end, false));
+        }
+        let bound = self.plan.next(at).unwrap_or(self.size).min(self.size);
+        let claimed = bad.claim.as_ref().map(|claim| at.saturating_add(claim.show().length));
+        for (end, scanned) in [(bad.end, self.scanned), (claimed, true)] {
+            if let Some(end) = end.filter(|&end| end > at && end <= bound)
+                && (end == bound || self.begins_at(end)?)
+            {
+                return Ok((end, scanned && end != bound));
+            }
+        }
+        Ok(match self.search(at.saturating_add(PART_ALIGN), bound)? {
+            Some(found) => (found, true),
+            None => (bound, false),
+        })
+    }
+
+    /// The first intact frame or trailer from `from` on, below `bound`.
+    fn search(&self, from: u64, bound: u64) -> Result<Option<u64>, ReadError> {
+        let (mut at, mut step) = (from, SEARCH.0);
+        while at < bound {
+            let left = usize::try_from(bound - at).unwrap_or(usize::MAX);
+            let Ok(bytes) = self.read(at, step.min(left), Section::Frame)? else { break };
+            let mut place = at;
+            for piece in bytes.chunks(usize::try_from(PART_ALIGN).unwrap_or(64)) {
+                let likely = piece.starts_with(&frame::MAGIC) || piece.starts_with(&trailer::MAGIC);
+                if likely && self.begins_at(place)? {
+                    return Ok(Some(place));
+                }
+                place = place.saturating_add(PART_ALIGN);
+            }
+            at = place;
+            step = step.saturating_mul(2).min(SEARCH.1);
+        }
+        Ok(None)
+    }
+
+    /// Opens an intact part and takes it into the account.
+    fn take(&mut self, part: &Intact) -> Result<(), Error> {
+        let (at, length) = (part.offset(), part.length());
+        let place = self.plan.at(at);
+        if place.as_ref().is_some_and(|place| place.digest != part.digest()) {
+            let fault = Fault::Disagree {
+                what: "the digest of a part",
+                here: part.digest().to_string(),
+                there: place.map(|place| place.digest.to_string()).unwrap_or_default(),
+                place: "in the index",
+                rule: "§7.2",
+            };
+            return Err(part.wrong(fault));
+        }
+        let scanned = self.scanned && place.is_none();
+        let mut what = What::Part { section: part.section(), scanned };
+        let mut block = None;
+        let opened = match part.kind() {
+            Kind::Vm => Some(Part::Vm(Vm::open(part)?)),
+            Kind::Meta => Some(Part::Meta(MetaText::open(part)?)),
+            Kind::Config => Some(Part::Config(ConfigText::open(part)?)),
+            Kind::Other(_) => Some(Part::Other(part.clone())),
+            Kind::Device => Some(Part::Record(Record::open(part)?)),
+            Kind::Map => {
+                what = What::Memory(Run::map(self.memory.is_some(), scanned));
+                Some(Part::Map(MapTable::open(part)?))
+            }
+            Kind::Index => Some(Part::Index(Index::open(part)?)),
+            Kind::Extent => {
+                let Section::Extent { gpa } = part.section() else {
+                    let why = "an extent has an address";
+                    return Err(part.wrong(Fault::Order { found: Kind::Extent, why }));
+                };
+                block = Some((gpa, gpa.saturating_add(1)));
+                what = What::Memory(Run::extent(gpa, self.memory.is_some(), scanned));
+                match &self.memory {
+                    Some(memory) => {
+                        let extent = Extent::open(part, memory)?;
+                        block = Some((gpa, gpa.saturating_add(extent.block.size)));
+                        Some(Part::Extent(extent))
+                    }
+                    None => None,
+                }
+            }
+        };
+        self.order.admit(part.kind(), block).map_err(|fault| part.wrong(fault))?;
+        match &opened {
+            Some(Part::Vm(vm)) => self.memory = Some(vm.memory.clone()),
+            Some(Part::Index(index)) => {
+                self.index = Some(IndexFacts::claimed(index, part.digest().to_string()));
+            }
+            _ => {}
+        }
+        self.scanned = scanned;
+        self.spans.push(at, at.saturating_add(length), what);
+        if at.saturating_add(length) == self.size {
+            self.missing_end();
+        }
+        if let Some(opened) = opened {
+            (self.each)(at, length, opened);
+        }
+        Ok(())
+    }
+}

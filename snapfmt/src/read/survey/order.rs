@@ -1,0 +1,66 @@
+//! What may follow what in a file of which some parts are missing (§2.2).
+//!
+//! Guest RAM may hold other snapshots, or pieces of this one, so a part that was found by searching
+//! counts only where it can belong.
+
+use crate::error::Fault;
+use crate::layout::kind::Kind;
+use crate::limits;
+
+/// The parts that were admitted.
+#[derive(Default)]
+pub(super) struct Order {
+    rank: u8,
+    vm: bool,
+    meta: bool,
+    config: bool,
+    devices: usize,
+    optional: usize,
+    /// The first address that the next extent may have.
+    gpa: u64,
+}
+
+impl Order {
+    /// Whether INDEX was there, so that only the trailer is left.
+    pub(super) fn is_complete(&self) -> bool {
+        self.rank == Kind::Index.rank()
+    }
+
+    /// Admits a part; for an extent, `block` is its address and its end.
+    pub(super) fn admit(&mut self, kind: Kind, block: Option<(u64, u64)>) -> Result<(), Fault> {
+        let order = |why| Err(Fault::Order { found: kind, why });
+        if kind.rank() < self.rank {
+            return order("the order is VM, META, optional parts, DEVICE, memory, INDEX");
+        }
+        let once = match kind {
+            Kind::Vm => std::mem::replace(&mut self.vm, true),
+            Kind::Meta => std::mem::replace(&mut self.meta, true),
+            Kind::Config => std::mem::replace(&mut self.config, true),
+            Kind::Index => self.rank == Kind::Index.rank(),
+            _ => false,
+        };
+        if once {
+            return order("there is one of these parts");
+        }
+        let count = match kind {
+            Kind::Device => Some((&mut self.devices, limits::DEVICES)),
+            Kind::Other(_) => Some((&mut self.optional, limits::OPTIONAL_PARTS)),
+            _ => None,
+        };
+        if let Some((count, limit)) = count {
+            *count += 1;
+            if *count > limit {
+                let (found, limit) = (*count as u64, limit as u64);
+                return Err(Fault::OverLimit { what: "the number of parts", found, limit });
+            }
+        }
+        if let Some((gpa, end)) = block {
+            if gpa < self.gpa {
+                return Err(crate::part::map::unordered(gpa, self.gpa));
+            }
+            self.gpa = end;
+        }
+        self.rank = kind.rank();
+        Ok(())
+    }
+}
