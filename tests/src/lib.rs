@@ -1,1 +1,16 @@
 //! What the tests of the workspace share.
+//!
+//! [`forge`] builds snapshot files by hand, from the spec, and never calls the library; [`drive`]
+//! gives files to the library's readers.
+
+// A test that cannot go on has failed: panics are the way to say so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+pub mod drive;
+pub mod forge;
