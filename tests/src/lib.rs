@@ -1,8 +1,19 @@
 //! What the tests of the workspace share.
+//!
+//! [`forge`] builds snapshot files by hand, from the spec, and never calls the library; [`drive`]
+//! gives files to the library's readers.
 
-// A test may stop at what it does not expect, and so may what it stands on.
-#![allow(clippy::expect_used, clippy::indexing_slicing)]
+// A test that cannot go on has failed: panics are the way to say so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
+pub mod drive;
 pub mod fixtures;
-pub mod vectors;
+pub mod forge;
 pub mod image;
+pub mod vectors;

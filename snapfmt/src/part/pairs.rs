@@ -2,7 +2,7 @@
 
 use crate::digest::{self, Digest};
 use crate::error::Fault;
-use crate::nvlist::{ByteOrder, Options, View};
+use crate::nvlist::{ByteOrder, Flags, Options, View};
 
 /// An nvlist and the reading of its pairs.
 pub(crate) struct Pairs<'a>(View<'a>);
@@ -67,7 +67,11 @@ impl<'a> Pairs<'a> {
     }
 
     pub(crate) fn lists(&self, name: &str) -> Result<Vec<Pairs<'a>>, Fault> {
-        Ok(self.0.nvlist_array(name)?.map(Pairs).collect())
+        let lists: Vec<_> = self.0.nvlist_array(name)?.collect();
+        if lists.iter().any(|list| list.flags() != Flags::default()) {
+            return Err(Fault::Pair(format!("a list in `{name}` has flags (§1.3)")));
+        }
+        Ok(lists.into_iter().map(Pairs).collect())
     }
 
     pub(crate) fn find_lists(&self, name: &str) -> Result<Vec<Pairs<'a>>, Fault> {

@@ -1,0 +1,207 @@
+//! What a forged file says, before anything is packed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::list::List;
+use super::tree::{Memory, Sum, sum};
+
+/// A record of `.kern`.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The key of `.meta` that lists it.
+    pub section: String,
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// An extent of memory.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    /// The address of its block.
+    pub gpa: u64,
+    /// The size of its block.
+    pub size: u64,
+    /// Data pages by their number in the block.
+    pub pages: BTreeMap<u64, Vec<u8>>,
+}
+
+/// Everything that decides the bytes of a file.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// `producer` of the header block.
+    pub producer: String,
+    /// `uuid` of the header block.
+    pub uuid: String,
+    /// `vm_uuid` of the header block.
+    pub vm_uuid: Option<String>,
+    /// `created` of the header block.
+    pub created: u64,
+    /// The VM's name.
+    pub name: String,
+    /// Its number of vCPUs.
+    pub ncpus: u64,
+    /// Its `memflags`.
+    pub memflags: u64,
+    /// Its segments of memory: addresses and lengths.
+    pub segments: Vec<(u64, u64)>,
+    /// `A` or `B`.
+    pub generation: char,
+    /// The text of `.meta`, where it is not the one that fits.
+    pub meta: Option<Vec<u8>>,
+    /// The kind and the text of a configuration.
+    pub config: Option<(String, Vec<u8>)>,
+    /// Optional parts: type, pairs, payload, alignment.
+    pub optional: Vec<(u32, List, Vec<u8>, u32)>,
+    /// The records, in the order of `.kern`.
+    pub records: Vec<Record>,
+    /// The extents, in file order.
+    pub extents: Vec<Extent>,
+    /// Extents before each MAP part.
+    pub per_map: usize,
+    /// Whether payloads are compressed where that is shorter.
+    pub zstd: bool,
+}
+
+/// A page of bytes that look like something, different for each `seed`.
+#[must_use]
+pub fn page(seed: u8) -> Vec<u8> {
+    (0..4096_u32).map(|i| (i / 16) as u8 ^ seed.wrapping_mul(29) | 1).collect()
+}
+
+/// The segments of [`Plan::small`]: at the bottom, and above 4 GiB.
+pub const SEGMENTS: [(u64, u64); 2] = [(0, 40 * 4096), (1 << 32, 24 * 4096)];
+
+impl Plan {
+    /// A small machine with two segments, two records, a configuration and three data pages.
+    #[must_use]
+    pub fn small() -> Self {
+        let record = |section: &str, name: &str, bytes: Vec<u8>| Record {
+            section: section.to_owned(),
+            name: name.to_owned(),
+            bytes,
+        };
+        let extent = |gpa, pages: &[(u64, u8)]| Extent {
+            gpa,
+            size: 64 << 10,
+            pages: pages.iter().map(|&(number, seed)| (number, page(seed))).collect(),
+        };
+        Self {
+            producer: "forge 1".to_owned(),
+            uuid: "00112233-4455-6677-8899-aabbccddeeff".to_owned(),
+            vm_uuid: None,
+            created: 1_700_000_000,
+            name: "vm0".to_owned(),
+            ncpus: 2,
+            memflags: 0,
+            segments: SEGMENTS.to_vec(),
+            generation: 'B',
+            meta: None,
+            config: Some(("command-line".to_owned(), b"bhyve -c 2 vm0".to_vec())),
+            optional: Vec::new(),
+            records: vec![
+                record("kern_structs", "vrtc", (0..140).map(|i| i / 7).collect()),
+                record("devices", "uart@pci.0.31.0", vec![0xa5; 100]),
+            ],
+            extents: vec![extent(0, &[(1, 1), (15, 2)]), extent(1 << 32, &[(3, 3)])],
+            per_map: 4096,
+            zstd: false,
+        }
+    }
+
+    /// The same, compressed.
+    #[must_use]
+    pub fn small_zstd() -> Self {
+        Self { zstd: true, ..Self::small() }
+    }
+
+    /// The same with `.meta` in the form of 2020.
+    #[must_use]
+    pub fn small_a() -> Self {
+        let mut plan = Self { generation: 'A', ..Self::small() };
+        plan.records[0].section = "structs".to_owned();
+        plan
+    }
+
+    /// Bytes of RAM.
+    #[must_use]
+    pub fn memsize(&self) -> u64 {
+        self.segments.iter().fold(0, |sum, segment| sum.wrapping_add(segment.1))
+    }
+
+    /// All of memory.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let mut memory = Memory::new(&self.segments);
+        for extent in &self.extents {
+            for (number, page) in &extent.pages {
+                memory.put(extent.gpa + number * 4096, page);
+            }
+        }
+        memory
+    }
+
+    /// `content` (§8.2).
+    #[must_use]
+    pub fn content(&self) -> Sum {
+        let mut bytes = b"bhyve snapshot content".to_vec();
+        bytes.resize(32, 0);
+        bytes.extend(self.memory().root());
+        bytes.extend(self.ncpus.to_le_bytes());
+        bytes.extend((self.segments.len() as u64).to_le_bytes());
+        for (gpa, len) in &self.segments {
+            bytes.extend(gpa.to_le_bytes());
+            bytes.extend(len.to_le_bytes());
+        }
+        bytes.extend((self.records.len() as u64).to_le_bytes());
+        let mut records: Vec<_> = self.records.iter().collect();
+        records.sort_by_key(|record| (&record.section, &record.name));
+        for record in records {
+            for text in [&record.section, &record.name] {
+                bytes.extend((text.len() as u64).to_le_bytes());
+                bytes.extend(text.as_bytes());
+            }
+            bytes.extend((record.bytes.len() as u64).to_le_bytes());
+            bytes.extend(sum(&[&record.bytes]));
+        }
+        sum(&[&bytes])
+    }
+
+    /// The text of `.meta`: the one given, or the one that fits.
+    #[must_use]
+    pub fn meta_text(&self) -> Vec<u8> {
+        if let Some(text) = &self.meta {
+            return text.clone();
+        }
+        let b = self.generation == 'B';
+        let (mut kern, mut devices, mut offset) = (Vec::new(), Vec::new(), 0);
+        for (number, Record { section, name, bytes }) in self.records.iter().enumerate() {
+            let device = section == "devices";
+            let mut entry = match (b, device) {
+                (true, _) => format!("{{\"device\": \"{name}\""),
+                (false, true) => format!("{{\"snapshot_req\": \"{name}\""),
+                (false, false) => {
+                    format!("{{\"debug_name\": \"{name}\", \"snapshot_req\": {number}")
+                }
+            };
+            let size = bytes.len();
+            write!(entry, ", \"size\": {size}, \"file_offset\": {offset}}}").unwrap();
+            offset += size;
+            if device { devices.push(entry) } else { kern.push(entry) }
+        }
+        let list = |key: &str, entries: &[String]| format!("\"{key}\": [{}]", entries.join(", "));
+        format!(
+            "{{\"basic metadata\": {{\"ncpus\": {}, \"vmname\": \"{}\", \"memsize\": {}, \
+             \"memflags\": {}}},\n{},\n{}}}",
+            self.ncpus,
+            self.name,
+            self.memsize(),
+            self.memflags,
+            list(if b { "kern_structs" } else { "structs" }, &kern),
+            list("devices", &devices),
+        )
+        .into_bytes()
+    }
+}
