@@ -1,8 +1,8 @@
 //! What is wrong with a file, where, and by which rule.
 //!
 //! Errors are data; `Display` makes the sentence. A [`Fault`] says what; [`Error`] adds the section
-//! of the file and the byte offset. Nothing here knows files or paths: whoever opened the input adds
-//! its name.
+//! of the file and the byte offset. Nothing here knows files or paths: whoever opened the input
+//! adds its name.
 
 use std::fmt;
 
