@@ -58,7 +58,7 @@ impl Frame {
         (frame, digest)
     }
 
-    /// Reads the frame at offset `at`: digest first, then every bound (§4.10). Also gives its digest.
+    /// Reads the frame at offset `at`: digest first, then every bound (§4.10). And its digest.
     ///
     /// # Errors
     /// Any breach of 4.1 to 4.6 and 4.9, and an unknown mandatory type (§4.12).

@@ -130,7 +130,7 @@ mod tests {
         assert!(map(&[(0, 0x800)]).is_err());
         assert!(map(&[(0x1000, 0x1000), (0, 0x1000)]).is_err());
         assert!(map(&[(0, 0x1000), (0x1000, 0x1000)]).is_err());
-        assert!(map(&[(0, u64::MAX & !0xfff)]).is_err());
+        assert!(map(&[(0, !0xfff_u64)]).is_err());
         assert!(map(&[(limits::GPA_SPACE - 0x1000, 0x1000)]).is_ok());
         assert!(map(&[(limits::GPA_SPACE - 0x1000, 0x2000)]).is_err());
     }

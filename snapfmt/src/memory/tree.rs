@@ -198,9 +198,9 @@ mod tests {
         let mut pages = Vec::new();
         let mut leaves = vec![leaf(&[0; limits::PAGE]); 11];
         leaves.resize(16, Digest::of(&[2]));
-        for index in [0, 3, 4, 10] {
+        for (index, byte) in [(0, 1), (3, 2), (4, 3), (10, 4)] {
             data.set(index);
-            let page = [index as u8 + 1; limits::PAGE];
+            let page = [byte; limits::PAGE];
             leaves[index] = leaf(&page);
             pages.extend(page);
         }
@@ -213,7 +213,7 @@ mod tests {
         let page = [7; limits::PAGE];
         let root = |size: u64| {
             let mut builder = RootBuilder::new(map.clone());
-            let mut data = Bitmap::new((size / PAGE) as usize);
+            let mut data = Bitmap::new(usize::try_from(size / PAGE).unwrap());
             data.set(3);
             builder.block(0, size, block_root(&map, 0, size, &data, &page));
             let mut high = RootBuilder { ..builder };

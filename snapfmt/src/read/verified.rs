@@ -90,8 +90,8 @@ pub(super) fn admit(
 }
 
 /// A device record that may be given to a restore: its bytes matched their digests, the index of
-/// the same file lists it, and the file breaks no structure rule. There is no other way to make one: no constructor, `Default`, `From` or
-/// deserialisation.
+/// the same file lists it, and the file breaks no structure rule. There is no other way to make
+/// one: no constructor, `Default`, `From` or deserialisation.
 ///
 /// Rules about fields (what values a kernel survives) are not part of this yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
