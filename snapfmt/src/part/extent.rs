@@ -67,7 +67,7 @@ impl Extent {
             None => {
                 let list = list.string("encoding", codec::RAW).build()?;
                 let part = Encoded::new(Kind::Extent, &list, block.pages.as_slice())?;
-                Encoded { tree: Some(root), ..part }
+                Encoded { aligned: true, tree: Some(root), ..part }
             }
         };
         Ok((part, root))

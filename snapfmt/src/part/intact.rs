@@ -11,6 +11,21 @@ use crate::part::{device, extent};
 ///
 /// One digest is still open: that of a raw extent's payload is a subtree root, which takes the
 /// block's bitmap and the memory map to compute; [`extent::Extent::open`] does that.
+///
+/// Bytes that were not checked, and the error of bytes that are wrong, do not become one, so they
+/// cannot be written again under a fresh digest (law 8):
+///
+/// ```compile_fail,E0624
+/// use snapfmt::part::Intact;
+/// let launder = Intact::check;
+/// ```
+///
+/// ```compile_fail,E0277
+/// use snapfmt::part::Intact;
+/// fn launder(error: snapfmt::Error) -> Intact {
+///     error.into()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intact {
     frame: Frame,

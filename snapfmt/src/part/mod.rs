@@ -28,6 +28,8 @@ pub struct Encoded<'a> {
     kind: Kind,
     nvlist: Vec<u8>,
     payload: std::borrow::Cow<'a, [u8]>,
+    /// Whether the payload starts at a page.
+    aligned: bool,
     /// The subtree root of a raw extent, which stands for the digest of its payload.
     tree: Option<Digest>,
 }
@@ -38,7 +40,8 @@ impl<'a> Encoded<'a> {
         list: &Nvlist,
         payload: impl Into<std::borrow::Cow<'a, [u8]>>,
     ) -> Result<Self, Fault> {
-        let part = Self { kind, nvlist: list.pack()?, payload: payload.into(), tree: None };
+        let (nvlist, payload) = (list.pack()?, payload.into());
+        let part = Self { kind, nvlist, payload, aligned: false, tree: None };
         let limit = kind.nvlist_limit().into();
         let found = part.nvlist.len() as u64;
         if found > limit {
@@ -59,6 +62,7 @@ impl<'a> Encoded<'a> {
             kind: part.kind(),
             nvlist: part.nvlist().to_vec(),
             payload: part.payload().into(),
+            aligned: part.frame().alignment > 1,
             tree: None,
         }
     }
@@ -76,7 +80,7 @@ impl<'a> Encoded<'a> {
     }
 
     pub(crate) fn frame(&self) -> Frame {
-        let aligned = self.tree.is_some() && !self.payload.is_empty();
+        let aligned = self.aligned && !self.payload.is_empty();
         Frame {
             kind: self.kind,
             tree: self.tree.is_some(),

@@ -129,13 +129,18 @@ impl<S: ReadAt> Seeker<S> {
     pub fn open(source: S) -> Result<Self, ReadError> {
         let size = source.size();
         let read = |at, len, section| read(&source, size, at, len, section);
+        let len = header::LEN.min(usize::try_from(size).unwrap_or(usize::MAX));
+        let block = read(0, len, Section::Header)?;
         // A file that is no snapshot at all should be told so, however short it is.
-        let magic = header::MAGIC.len().min(usize::try_from(size).unwrap_or(usize::MAX));
-        let start = read(0, magic, Section::Header)?;
-        if !header::MAGIC.starts_with(&start) || start.is_empty() {
+        let magic = block.get(..header::MAGIC.len()).unwrap_or(&block);
+        if !header::MAGIC.starts_with(magic) || magic.is_empty() {
             return Err(Fault::NotASnapshot.at(0).within(Section::Header).into());
         }
-        let (header, header_digest) = Header::check(&read(0, header::LEN, Section::Header)?)?;
+        if len < header::LEN {
+            let fault = Fault::Truncated { wanted: header::LEN as u64, left: size };
+            return Err(fault.at(size).within(Section::Header).into());
+        }
+        let (header, header_digest) = Header::check(&block)?;
         let least = (header::LEN + trailer::LEN) as u64;
         if size < least {
             let fault = Fault::Truncated { wanted: least - size, left: 0 };

@@ -10,6 +10,13 @@ use crate::part::vm::Vm;
 
 /// A file in which every digest has matched over the bytes as read, and every part agrees with the
 /// index. Intact and well formed; not therefore authentic, nor a state that a machine can be in.
+///
+/// Only a walk that came to its end gives one:
+///
+/// ```compile_fail,E0624
+/// use snapfmt::read::Verified;
+/// let claim = Verified::new;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     header: Header,
@@ -94,6 +101,34 @@ pub(super) fn admit(
 /// one: no constructor, `Default`, `From` or deserialisation.
 ///
 /// Rules about fields (what values a kernel survives) are not part of this yet.
+///
+/// A record alone is not enough, whatever part it came out of:
+///
+/// ```compile_fail,E0423
+/// use snapfmt::part::device::Record;
+/// use snapfmt::read::DeviceState;
+/// fn unchecked(record: Record) -> DeviceState {
+///     DeviceState(record)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use snapfmt::part::device::Record;
+/// use snapfmt::read::DeviceState;
+/// fn converted(record: Record) -> DeviceState {
+///     record.into()
+/// }
+/// ```
+///
+/// The same signatures compile where a verified file stands between:
+///
+/// ```
+/// use snapfmt::part::device::Record;
+/// use snapfmt::read::{DeviceState, Verified};
+/// fn checked(file: &Verified, record: Record) -> Result<DeviceState, Box<Record>> {
+///     file.admit(record)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState(Record);
 
