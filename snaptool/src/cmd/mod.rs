@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod inspect;
 pub mod nvlist;
 pub mod pack;
 pub mod unpack;

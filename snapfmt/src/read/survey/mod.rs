@@ -128,10 +128,9 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
     fn header(&mut self) -> Result<bool, ReadError> {
         let end = self.size.min(header::LEN as u64);
         let checked = match self.read(0, header::LEN, Section::Header)? {
-            Ok(bytes) => Header::check(&bytes).map(|(header, _)| header).map_err(|error| {
-                self.header = HeaderFacts::claimed(&bytes);
-                error
-            }),
+            Ok(bytes) => Header::check(&bytes)
+                .map(|(header, _)| header)
+                .inspect_err(|_| self.header = HeaderFacts::claimed(&bytes)),
             // A file that is no snapshot at all should be told so, however short it is.
             Err(error) => {
                 let start = self.read(0, usize::try_from(end).unwrap_or(0), Section::Header)?;

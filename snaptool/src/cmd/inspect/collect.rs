@@ -1,0 +1,256 @@
+//! From parts that have matched their digests to facts, whichever reader gave them.
+
+use snapfmt::bhyve::{self, disagreements};
+use snapfmt::digest::Digest;
+use snapfmt::error::Error;
+use snapfmt::layout::header::{Header, VERSION};
+use snapfmt::layout::kind::Kind;
+use snapfmt::part::config::ConfigText;
+use snapfmt::part::device::Record;
+use snapfmt::part::meta::MetaText;
+use snapfmt::part::vm::Vm;
+use snapfmt::read::Part;
+
+use super::facts::{self, Damage, Facts, Range};
+use super::narrow::Narrow;
+use super::segments::Counter;
+use crate::text;
+
+/// The most bytes of records that are kept to be shown: more than a file has that a writer wrote.
+const KEPT: usize = 256 << 20;
+
+/// Facts in the making.
+pub(super) struct Collector<'a> {
+    pub(super) facts: Facts,
+    narrow: &'a Narrow,
+    pub(super) counter: Option<Counter>,
+    pub(super) memory: facts::Memory,
+    meta: Option<bhyve::Meta>,
+    config: Option<bhyve::Config>,
+    kept: usize,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(input: &str, narrow: &'a Narrow) -> Self {
+        Self {
+            facts: Facts::new("snapshot", input),
+            narrow,
+            counter: None,
+            memory: facts::Memory::default(),
+            meta: None,
+            config: None,
+            kept: 0,
+        }
+    }
+
+    /// Takes a part of `length` bytes at offset `at`, and notes that the range is intact.
+    pub(super) fn part(&mut self, at: u64, length: u64, part: Part) {
+        let mut what = None;
+        match part {
+            Part::Header(header) => {
+                what = Some("header block".to_owned());
+                self.facts.header = Some(header_facts(header));
+            }
+            Part::Vm(vm) => {
+                what = Some(Kind::Vm.to_string());
+                self.vm(&vm);
+            }
+            Part::Meta(meta) => {
+                what = Some(Kind::Meta.to_string());
+                self.meta(meta);
+            }
+            Part::Config(config) => {
+                what = Some(Kind::Config.to_string());
+                self.config(config);
+            }
+            Part::Other(part) => {
+                what = Some(part.kind().to_string());
+                let number = part.kind().number();
+                self.facts.optional.push(facts::Optional { number, offset: at, length });
+            }
+            Part::Record(record) => {
+                what = Some(record_name(&record.id().section, &record.id().name));
+                self.record(at, &record);
+            }
+            Part::Extent(extent) => {
+                let (block, pages) = (&extent.block, extent.block.data.count() as u64);
+                if let Some(counter) = &mut self.counter {
+                    counter.extent(block.gpa, block.size, pages, length);
+                }
+                self.memory.verified_extents += 1;
+                self.memory.verified_pages += pages;
+            }
+            Part::Map(_) => {}
+            Part::Index(_) => what = Some(Kind::Index.to_string()),
+            _ => what = Some("part".to_owned()),
+        }
+        self.range(at, length, what, "intact");
+    }
+
+    /// Adds a range, joined with the one before if both are memory (`what` is nothing).
+    pub(super) fn range(&mut self, at: u64, len: u64, what: Option<String>, status: &'static str) {
+        let what = what.unwrap_or_else(|| MEMORY.to_owned());
+        if let Some(last) = self.facts.layout.last_mut()
+            && what == MEMORY
+            && last.what == what
+            && last.status == status
+        {
+            last.length = last.length.map(|length| length.saturating_add(len));
+            return;
+        }
+        self.facts.layout.push(Range { offset: at, length: Some(len), what, status });
+    }
+
+    fn vm(&mut self, vm: &Vm) {
+        self.counter = Some(Counter::new(&vm.memory));
+        self.facts.vm = Some(facts::Vm {
+            name: vm.name.clone(),
+            ncpus: vm.ncpus,
+            memsize: vm.memory.size(),
+            memflags: vm.memflags,
+        });
+    }
+
+    fn meta(&mut self, meta: MetaText) {
+        self.facts.meta = Some(meta_facts(Some(meta.generation), &meta.text));
+        self.meta = bhyve::Meta::parse(&meta.text).ok();
+        self.facts.meta_text = Some(meta.text);
+    }
+
+    fn config(&mut self, config: ConfigText) {
+        self.config = bhyve::Config::parse(&config.text).ok();
+        self.facts.config = Some(facts::Config {
+            kind: config.kind,
+            size: config.text.len() as u64,
+            sha256: Digest::of(&config.text).to_string(),
+            settings: self.config.as_ref().map(settings),
+            files: config
+                .files
+                .into_iter()
+                .map(|file| facts::ConfigFile {
+                    role: file.role,
+                    path: file.path,
+                    size: file.size,
+                    sha256: file.sha256.map(|digest| digest.to_string()),
+                })
+                .collect(),
+        });
+        self.facts.config_text = Some(config.text);
+    }
+
+    fn record(&mut self, at: u64, record: &Record) {
+        let id = record.id();
+        let bytes = record.bytes();
+        let kept = self.kept.saturating_add(bytes.len());
+        if self.narrow.is_raw_of(&id.section, &id.name) && kept <= KEPT {
+            self.kept = kept;
+            let (section, name) = (id.section.clone(), id.name.clone());
+            self.facts.raw.push(facts::Raw { section, name, bytes: bytes.to_vec() });
+        }
+        self.facts.records.push(facts::Record {
+            section: id.section.clone(),
+            name: id.name.clone(),
+            offset: None,
+            size: id.size,
+            sha256: Some(id.sha256.to_string()),
+            stored: Some(record.stored()),
+            part_offset: Some(at),
+            scanned: false,
+        });
+    }
+
+    /// Notes something that is wrong, once.
+    pub(super) fn damage(&mut self, error: &Error, length: Option<u64>) {
+        let damage = Damage {
+            section: error.section().to_string(),
+            offset: error.at(),
+            length,
+            fault: error.fault().id(),
+            message: text::one_line(&error.fault().to_string()),
+            hint: error.fault().hint(),
+        };
+        let same = |one: &&mut Damage| {
+            (&one.section, one.offset, one.fault) == (&damage.section, damage.offset, damage.fault)
+        };
+        match self.facts.damage.iter_mut().find(same) {
+            Some(one) => one.length = one.length.or(damage.length),
+            None => self.facts.damage.push(damage),
+        }
+    }
+
+    /// Ends the collection. `complete` says whether all extents were seen, or listed by MAP parts.
+    pub(super) fn finish(mut self, complete: bool, findings: &[bhyve::Finding]) -> Facts {
+        self.memory.segments = self.counter.map_or_else(Vec::new, |c| c.finish(complete));
+        self.facts.memory = (!self.memory.segments.is_empty()).then_some(self.memory);
+        if let Some(meta) = &self.meta {
+            for record in &mut self.facts.records {
+                record.offset = meta
+                    .records
+                    .iter()
+                    .find(|listed| {
+                        meta.key(listed.section) == record.section
+                            && listed.name == record.name
+                            && listed.size == record.size
+                    })
+                    .map(|listed| listed.offset);
+            }
+            if let Some(config) = &self.config {
+                self.facts.findings.extend(disagreements(config, meta).iter().map(finding));
+            }
+        }
+        self.facts.findings.extend(findings.iter().map(finding));
+        self.facts
+    }
+}
+
+/// What runs of EXTENT and MAP parts are called.
+pub(super) const MEMORY: &str = "memory";
+
+pub(super) fn record_name(section: &str, name: &str) -> String {
+    format!("{section}/{}", text::escape(name))
+}
+
+fn header_facts(header: Header) -> facts::Header {
+    let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible } = header;
+    facts::Header {
+        version: VERSION,
+        producer,
+        uuid,
+        vm_name,
+        vm_uuid,
+        created,
+        incompatible,
+        compatible,
+    }
+}
+
+pub(super) fn meta_facts(generation: Option<char>, text: &[u8]) -> facts::Meta {
+    facts::Meta { generation, size: text.len() as u64, sha256: Digest::of(text).to_string() }
+}
+
+pub(super) fn finding(finding: &bhyve::Finding) -> facts::Finding {
+    facts::Finding {
+        severity: finding.severity().to_string(),
+        rule: finding.rule.id,
+        place: finding.at.to_string(),
+        message: finding.to_string(),
+        advice: finding.advice(),
+    }
+}
+
+fn settings(config: &bhyve::Config) -> facts::Settings {
+    let disk = |disk: &bhyve::config::Disk| facts::Disk {
+        slot: disk.slot.clone(),
+        device: disk.device.clone(),
+        path: disk.path.clone(),
+    };
+    facts::Settings {
+        name: config.name.clone(),
+        ncpus: config.ncpus,
+        memsize: config.memsize,
+        uuid: config.uuid.clone(),
+        bootrom: config.bootrom.clone(),
+        bootvars: config.bootvars.clone(),
+        disks: config.disks.iter().map(disk).collect(),
+    }
+}

@@ -1,0 +1,183 @@
+//! `snaptool inspect`: what is in a snapshot, for people and for programs.
+//!
+//! ```text
+//! snapshot (seek, pipe, survey) ┐
+//! three (bhyve's files)         ┴─> facts ─> narrow ─> text | JSON
+//! ```
+//! It works on damaged files: what is intact is shown, what is not is named, and what only a
+//! damaged part says is marked as claimed. Both outputs come from one model of the facts.
+
+mod collect;
+mod dump;
+mod facts;
+mod narrow;
+mod segments;
+mod snapshot;
+mod table;
+mod text;
+mod three;
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use self::facts::Facts;
+use self::narrow::Narrow;
+use crate::exit::Answer;
+use crate::signal::Stop;
+use crate::source::Source;
+
+/// Show what is in a snapshot, also in a damaged one
+///
+/// Reads the machine, its records and the map of its memory, but not the bytes of memory. Of a
+/// damaged file it shows what is intact, what is not, and what the damaged parts claim.
+///
+/// Exit code: 0 if what was checked is intact, 1 if it is not, 2 if the input cannot be read.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A snapshot file, `-` for stdin, or the memory file of a snapshot of bhyve
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// Show only this: header, vm, memory, config, meta, layout, damage, findings, devices,
+    /// devices/NAME, or devices/NAME/raw for its bytes
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
+    /// Show the same facts as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Read and check the bytes of memory too
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// Inspects and prints to stdout.
+///
+/// # Errors
+/// An input that cannot be read, a PATH that names nothing, and a reader of stdout that went away.
+pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    let stdout = io::stdout();
+    let terminal = stdout.is_terminal();
+    let mut out = BufWriter::new(stdout.lock());
+    let answer = inspect(args, stop, terminal, &mut out)?;
+    out.flush()?;
+    Ok(answer)
+}
+
+/// Inspects and prints to `out`. If that is a terminal, even texts that are shown verbatim are made
+/// harmless.
+///
+/// # Errors
+/// As [`run`].
+pub fn inspect(
+    args: &Args,
+    stop: &Stop,
+    terminal: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Answer> {
+    let narrow = Narrow::parse(args.path.as_deref())?;
+    let facts = match Source::open(&args.input, stop)? {
+        Source::File(file) => snapshot::file(&file, &narrow, args.full, stop)?,
+        Source::Stream(stream) => {
+            let name = if args.input.as_os_str() == "-" {
+                "stdin".to_owned()
+            } else {
+                crate::text::path(&args.input)
+            };
+            snapshot::pipe(stream, &name, &narrow)?
+        }
+        Source::ThreeFiles(files) => three::three(&files, &narrow, args.full, stop)?,
+    };
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &as_json(&narrow, &facts)?)?;
+        writeln!(out)?;
+    } else {
+        as_text(&narrow, &facts, terminal, out)?;
+    }
+    Ok(if facts.intact && !facts.refused() { Answer::Yes } else { Answer::No })
+}
+
+fn as_text(
+    narrow: &Narrow,
+    facts: &Facts,
+    terminal: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let missing = || narrow.missing(facts);
+    match narrow {
+        Narrow::All => text::all(facts, out)?,
+        Narrow::Header => match (&facts.header, &facts.claims.header) {
+            (Some(header), _) => text::header("", header, out)?,
+            (None, Some(claim)) => text::header("claimed: ", claim, out)?,
+            (None, None) => return Err(missing()),
+        },
+        Narrow::Vm => text::vm(facts.vm.as_ref().ok_or_else(missing)?, out)?,
+        Narrow::Memory => text::memory(facts.memory.as_ref().ok_or_else(missing)?, out)?,
+        Narrow::Config => {
+            text::verbatim(facts.config_text.as_ref().ok_or_else(missing)?, terminal, out)?;
+        }
+        Narrow::Meta => {
+            text::verbatim(facts.meta_text.as_ref().ok_or_else(missing)?, terminal, out)?;
+        }
+        Narrow::Layout => text::layout(facts, out)?,
+        Narrow::Damage => text::damage(facts, out)?,
+        Narrow::Findings => text::findings(facts, out)?,
+        Narrow::Devices | Narrow::Section(_) | Narrow::Record(..) => {
+            let records = narrow.records(facts)?;
+            if facts.raw.is_empty() {
+                text::records(&records, matches!(narrow, Narrow::Record(..)), out)?;
+            }
+            for raw in &facts.raw {
+                if facts.raw.len() > 1 {
+                    writeln!(out, "{}", collect::record_name(&raw.section, &raw.name))?;
+                }
+                dump::dump(&raw.bytes, out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn as_json(narrow: &Narrow, facts: &Facts) -> anyhow::Result<Value> {
+    let mut value = serde_json::to_value(facts)?;
+    let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
+    let found = match narrow {
+        Narrow::All => return Ok(value),
+        Narrow::Header if facts.header.is_none() && facts.claims.header.is_some() => {
+            json!({ "claims": { "header": facts.claims.header } })
+        }
+        Narrow::Header => take("header"),
+        Narrow::Vm => take("vm"),
+        Narrow::Memory => take("memory"),
+        Narrow::Config => with_text(take("config"), facts.config_text.as_deref()),
+        Narrow::Meta => with_text(take("meta"), facts.meta_text.as_deref()),
+        Narrow::Layout => take("layout"),
+        Narrow::Damage => take("damage"),
+        Narrow::Findings => take("findings"),
+        Narrow::Devices | Narrow::Section(_) => json!(narrow.records(facts)?),
+        Narrow::Record(..) => {
+            let mut records = Vec::new();
+            for record in narrow.records(facts)? {
+                let same = |raw: &&facts::Raw| {
+                    (&raw.section, &raw.name) == (&record.section, &record.name)
+                };
+                let raw = facts.raw.iter().find(same).map(|raw| hex::encode(&raw.bytes));
+                let mut shown = serde_json::to_value(record)?;
+                if let (Some(bytes), Some(shown)) = (raw, shown.as_object_mut()) {
+                    shown.insert("bytes".to_owned(), bytes.into());
+                }
+                records.push(shown);
+            }
+            json!(records)
+        }
+    };
+    if found.is_null() { Err(narrow.missing(facts)) } else { Ok(found) }
+}
+
+/// A text as part of its facts; absent if it is not UTF-8.
+fn with_text(mut facts: Value, text: Option<&[u8]>) -> Value {
+    if let (Some(text), Some(facts)) = (text, facts.as_object_mut()) {
+        facts.insert("text".to_owned(), std::str::from_utf8(text).ok().into());
+    }
+    facts
+}
