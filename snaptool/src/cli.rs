@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{nvlist, pack, unpack, verify};
+use crate::cmd::{inspect, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 
@@ -24,6 +24,7 @@ pub struct Cli {
 enum Command {
     Pack(pack::Args),
     Unpack(unpack::Args),
+    Inspect(inspect::Args),
     Verify(verify::Args),
     Nvlist(nvlist::Args),
 }
@@ -37,6 +38,7 @@ impl Cli {
         match &self.command {
             Command::Pack(args) => pack::run(args, stop),
             Command::Unpack(args) => unpack::run(args, stop),
+            Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),
             Command::Nvlist(args) => nvlist::run(args, stop),
         }
