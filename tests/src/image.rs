@@ -1,5 +1,6 @@
 //! Snapshot files made in memory: one small enough to break in every place, and the fixtures.
 
+use std::fs;
 use std::path::Path;
 
 use snapfmt::bhyve::{Generation, Meta, RamLayout};
@@ -11,6 +12,9 @@ use snapfmt::part::config::{ConfigFile, ConfigText};
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
 use snapfmt::write::Writer;
+use snaptool::input::Input;
+use snaptool::signal::Stop;
+use snaptool::sparse::data_ranges;
 
 /// Guest RAM is written in blocks of this size.
 const BLOCK: usize = 64 << 10;
@@ -49,6 +53,17 @@ pub fn header(vm_name: &str) -> Header {
 /// # Errors
 /// What breaks the format.
 pub fn pack(plain: &Plain) -> anyhow::Result<Vec<u8>> {
+    pack_from(plain, |from, len| {
+        let from = usize::try_from(from)?;
+        Ok(plain.ram.get(from..from.saturating_add(len)).unwrap_or_default().to_vec())
+    })
+}
+
+/// As [`pack`], with guest RAM from elsewhere: `len` bytes at an offset, or none for zeros.
+fn pack_from(
+    plain: &Plain,
+    read: impl Fn(u64, usize) -> anyhow::Result<Vec<u8>>,
+) -> anyhow::Result<Vec<u8>> {
     let meta = Meta::parse(&plain.meta)?;
     let layout = RamLayout::new(meta.vm.memsize);
     let segments = layout.segments().map(|s| Segment { gpa: s.gpa, len: s.len }).collect();
@@ -76,14 +91,11 @@ pub fn pack(plain: &Plain) -> anyhow::Result<Vec<u8>> {
     }
     let mut writer = writer.memory();
     for segment in layout.segments() {
-        let from = usize::try_from(segment.offset)?;
-        let to = from.saturating_add(usize::try_from(segment.len)?);
-        let ram = plain.ram.get(from..to).unwrap_or_default();
-        for (index, piece) in ram.chunks(BLOCK).enumerate() {
-            let mut block = piece.to_vec();
+        for at in (0..segment.len).step_by(BLOCK) {
+            let len = usize::try_from(segment.len - at)?.min(BLOCK);
+            let mut block = read(segment.offset + at, len)?;
             block.resize(BLOCK, 0);
-            let gpa = segment.gpa + (index * BLOCK) as u64;
-            if let Some(block) = Block::scan(gpa, &block) {
+            if let Some(block) = Block::scan(segment.gpa + at, &block) {
                 writer.block(&block, &mut out)?;
             }
         }
@@ -98,10 +110,21 @@ pub fn pack(plain: &Plain) -> anyhow::Result<Vec<u8>> {
 /// A fixture that cannot be read.
 pub fn pack_fixture(name: &str, dir: &Path) -> anyhow::Result<Vec<u8>> {
     let base = crate::fixtures::unpack(name, dir)?;
-    let read = |path: &Path| std::fs::read(path);
     let files = snapfmt::bhyve::Files::of(&base);
-    let (meta, kern, ram) = (read(&files.meta)?, read(&files.kern)?, read(&files.ram)?);
-    pack(&Plain { meta, kern, ram, config: None, compression: Compression::default() })
+    let (meta, kern) = (fs::read(&files.meta)?, fs::read(&files.kern)?);
+    let plain =
+        Plain { meta, kern, ram: Vec::new(), config: None, compression: Compression::default() };
+    let ram = Input::open(&files.ram, &Stop::never())?.into_file()?;
+    let data: Vec<_> = data_ranges(&ram, ram.len()).collect();
+    pack_from(&plain, |from, len| {
+        let end = from.saturating_add(len as u64);
+        let mut block = Vec::new();
+        if data.iter().any(|range| range.start < end && from < range.end) {
+            block.resize(len, 0);
+            ram.read_exact_at(&mut block, from)?;
+        }
+        Ok(block)
+    })
 }
 
 /// Kernel records of a machine with one virtual CPU, with the sizes that bhyve gives them.

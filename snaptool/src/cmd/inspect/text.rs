@@ -298,8 +298,9 @@ pub(super) fn damage(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
 /// Shows which structure rules are broken.
 pub(super) fn findings(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     for finding in &facts.findings {
-        writeln!(out, "  {} {}: {}", finding.severity, finding.rule, finding.message)?;
-        writeln!(out, "    {}", finding.advice)?;
+        writeln!(out, "  {} {}", finding.severity, finding.rule)?;
+        writeln!(out, "    {}", finding.message)?;
+        writeln!(out, "    advice: {}", finding.advice)?;
     }
     Ok(())
 }
