@@ -4,6 +4,7 @@
 // Helpers of tests fail as tests do; offsets and page numbers of small files fit every type.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::unreachable,
     clippy::indexing_slicing,
