@@ -1,4 +1,5 @@
-//! `.meta` must say what the checked parts say (§5.2.1): bhyve reads that text after us.
+//! What is said twice must be said alike: the VM's name (§3), and all that `.meta` says (§5.2.1),
+//! since bhyve reads that text after us.
 
 use crate::bhyve::{Generation, Meta};
 use crate::error::Fault;
@@ -18,6 +19,23 @@ pub(crate) fn parse(meta: &MetaText) -> Result<Meta, Fault> {
     };
     same("the generation", &generation, &meta.generation)?;
     Ok(parsed)
+}
+
+/// Compares the name in the header block with the machine.
+///
+/// # Errors
+/// Another name.
+pub(crate) fn with_header(vm_name: &str, vm: &Vm) -> Result<(), Fault> {
+    if vm_name == vm.name {
+        return Ok(());
+    }
+    Err(Fault::Disagree {
+        what: "the VM's name",
+        here: vm.name.escape_default().to_string(),
+        there: vm_name.escape_default().to_string(),
+        place: "in the header block",
+        rule: "§3",
+    })
 }
 
 /// Compares the text with the machine.

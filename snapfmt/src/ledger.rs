@@ -129,11 +129,11 @@ impl Ledger {
                 let must = "each record has one part";
                 return Err(Fault::Value { what, found, must, rule: "§5.4.2" });
             }
-            self.records = self.records.saturating_add(record.size);
-            let (found, limit) = (self.records, limits::RECORDS_TOTAL);
+            let (found, limit) = (self.records.saturating_add(record.size), limits::RECORDS_TOTAL);
             if found > limit {
                 return Err(Fault::OverLimit { what: "the size of all records", found, limit });
             }
+            self.records = found;
         }
         self.rank = part.kind.rank();
         self.parts.push(part);

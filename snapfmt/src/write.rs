@@ -3,6 +3,7 @@
 //! It appends bytes to a buffer that its caller empties wherever it likes; it knows no files. It
 //! holds one part at a time, and of the parts before only what the index needs.
 
+use crate::agreement;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::header::Header;
@@ -78,8 +79,16 @@ impl Sink {
         record: Option<RecordId>,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
+        let before = (self.offset, out.len());
         let placed = self.put(part, out)?;
-        self.ledger.part(PartRef { record, ..placed })
+        let noted = self.ledger.part(PartRef { record, ..placed });
+        noted.inspect_err(|_| self.take_back(before, out))
+    }
+
+    /// Takes back the part that was appended last: what is refused leaves no trace in the file.
+    fn take_back(&mut self, (offset, len): (u64, usize), out: &mut Vec<u8>) {
+        self.offset = offset;
+        out.truncate(len);
     }
 
     fn error(&self, kind: Kind) -> impl Fn(Fault) -> Error + use<> {
@@ -104,6 +113,7 @@ impl Writer {
         let mut sink = Sink { ledger: Ledger::new(digest), offset: block.len() as u64 };
         out.extend(block);
         let wrong = sink.error(Kind::Vm);
+        agreement::with_header(&header.vm_name, &vm).map_err(&wrong)?;
         vm.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(wrong)?;
         sink.ledger.machine(vm.clone());
         let wrong = sink.error(Kind::Meta);
@@ -183,6 +193,7 @@ impl MemoryWriter {
         let (part, root) = Extent::encode(block, &vm.memory, *compression)
             .map_err(|fault| fault.at(at).within(place.clone()))?;
         let stored = part.payload().len() as u64;
+        let before = (sink.offset, out.len());
         let put = sink.put(&part, out).and_then(|placed| {
             let entry = MapEntry {
                 gpa: block.gpa,
@@ -193,7 +204,8 @@ impl MemoryWriter {
                 digest: placed.digest,
                 root,
             };
-            sink.ledger.extent(entry, stored)
+            let noted = sink.ledger.extent(entry, stored);
+            noted.inspect_err(|_| sink.take_back(before, out))
         });
         put.map_err(|fault| fault.at(at).within(place))
     }

@@ -39,7 +39,6 @@ pub fn walk(bytes: &[u8]) -> Result<Verified, Error> {
 }
 
 /// Walks through whatever `source` gives, in pieces as it gives them, as from a pipe.
-#[must_use]
 pub fn walk_in_chunks(mut source: impl Read) -> Walked {
     let (mut walk, mut parts) = (Walk::new(), Vec::new());
     loop {
@@ -60,7 +59,6 @@ pub fn walk_in_chunks(mut source: impl Read) -> Walked {
 }
 
 /// The largest number of bytes that a walk through a file asks for, and how the walk ends.
-#[must_use]
 pub fn appetite(bytes: &[u8]) -> (usize, Result<Verified, Error>) {
     let (mut walk, mut rest, mut most) = (Walk::new(), bytes, 0);
     loop {

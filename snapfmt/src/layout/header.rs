@@ -42,9 +42,12 @@ impl Header {
     /// The header block as stored, and its digest.
     ///
     /// # Errors
-    /// Texts that do not fit into 4096 bytes, or with a NUL in them.
+    /// Texts that do not fit into 4096 bytes, or with a NUL in them, and everything else that
+    /// [`check`](Self::check) refuses.
     pub fn encode(&self) -> Result<(Vec<u8>, Digest), Error> {
-        self.bytes().map_err(|fault| fault.at(0).within(Section::Header))
+        let encoded = self.bytes().map_err(|fault| fault.at(0).within(Section::Header))?;
+        Self::check(&encoded.0)?;
+        Ok(encoded)
     }
 
     fn bytes(&self) -> Result<(Vec<u8>, Digest), Fault> {

@@ -1,5 +1,7 @@
 //! The INDEX part: totals, every part but extents and maps, and a table of the maps (§7.1).
 
+use std::collections::BTreeSet;
+
 use crate::cursor::Cursor;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Located};
@@ -129,6 +131,8 @@ impl Index {
         if found > limit {
             return Err(Fault::OverLimit { what: "the number of parts", found, limit });
         }
+        let parts = lists.iter().map(PartRef::from_pairs).collect::<Result<Vec<_>, _>>()?;
+        check_unique(&parts)?;
         Ok(Self {
             header: pairs.digest("header")?,
             content: pairs.digest("content")?,
@@ -139,10 +143,23 @@ impl Index {
                 extents: pairs.number("extents")?,
                 stored: pairs.number("stored")?,
             },
-            parts: lists.iter().map(PartRef::from_pairs).collect::<Result<_, _>>()?,
+            parts,
             maps: Vec::new(),
         })
     }
+}
+
+/// A record has one part, so that there is no choice when it is looked up (§5.4.2).
+fn check_unique(parts: &[PartRef]) -> Result<(), Fault> {
+    let mut names = BTreeSet::new();
+    for id in parts.iter().filter_map(|part| part.record.as_ref()) {
+        if !names.insert((&id.section, &id.name)) {
+            let (what, found) = ("the record", id.to_string());
+            let must = "each record has one part";
+            return Err(Fault::Value { what, found, must, rule: "§5.4.2" });
+        }
+    }
+    Ok(())
 }
 
 impl PartRef {

@@ -25,7 +25,7 @@ impl MetaText {
         Encoded::new(Kind::Meta, &list, self.text.as_slice())
     }
 
-    /// Reads the part. That the text agrees with the other parts is for the readers to see.
+    /// Reads the part. Whether the text agrees with the other parts is for the readers to see.
     ///
     /// # Errors
     /// A breach of §5.2.

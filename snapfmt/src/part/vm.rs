@@ -12,7 +12,7 @@ use crate::part::{Encoded, Intact};
 /// The machine that a snapshot is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vm {
-    /// Its name, as given to bhyve: 1 to 255 bytes.
+    /// Its name, as given to bhyve: up to 255 bytes; empty where `.meta` has none.
     pub name: String,
     /// Its number of virtual CPUs: 1 to 1024.
     pub ncpus: u64,

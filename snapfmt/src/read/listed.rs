@@ -1,6 +1,7 @@
 //! Opens the parts that the index lists one by one: VM, META, optional parts, DEVICE. Both readers
 //! come through here.
 
+use crate::agreement;
 use crate::error::{Error, Fault};
 use crate::layout::header::Header;
 use crate::layout::kind::Kind;
@@ -51,9 +52,7 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
     match part.kind() {
         Kind::Vm => {
             let vm = Vm::open(&part)?;
-            if vm.name != vm_name {
-                return Err(part.wrong(other_vm(vm_name, &vm.name)));
-            }
+            agreement::with_header(vm_name, &vm).map_err(|fault| part.wrong(fault))?;
             ledger.part(listed).map_err(|fault| part.wrong(fault))?;
             ledger.machine(vm.clone());
             Ok(Part::Vm(vm))
@@ -83,15 +82,5 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
             Err(part
                 .wrong(Fault::Order { found: kind, why: "the index does not list it by itself" }))
         }
-    }
-}
-
-fn other_vm(header: &str, vm: &str) -> Fault {
-    Fault::Disagree {
-        what: "the VM's name",
-        here: vm.escape_default().to_string(),
-        there: header.escape_default().to_string(),
-        place: "in the header block",
-        rule: "§3",
     }
 }

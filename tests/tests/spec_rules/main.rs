@@ -1,5 +1,13 @@
 //! One file for each rule of the spec, wrong in that rule alone while all digests match, and what
 //! the reader has to say about it.
+// Helpers of tests fail as tests do; offsets and page numbers of small files fit every type.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
 mod frames;
 mod header;
