@@ -124,7 +124,6 @@ pub fn map(bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Both lesser checks in one reading: quick, and then of the maps.
-#[must_use]
 pub fn quick_then_map(bytes: &[u8]) -> [Result<(), Error>; 2] {
     let opened = Seeker::open(bytes);
     let quick = opened.and_then(|seeker| seeker.quick(|_| ()).map(|quick| (seeker, quick)));
