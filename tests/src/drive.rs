@@ -123,6 +123,16 @@ pub fn map(bytes: &[u8]) -> Result<(), Error> {
     seeker.maps(&quick, |_| ()).map_err(format)
 }
 
+/// Both lesser checks in one reading: quick, and then of the maps.
+pub fn quick_then_map(bytes: &[u8]) -> [Result<(), Error>; 2] {
+    let opened = Seeker::open(bytes);
+    let quick = opened.and_then(|seeker| seeker.quick(|_| ()).map(|quick| (seeker, quick)));
+    match quick.map_err(format) {
+        Ok((seeker, quick)) => [Ok(()), seeker.maps(&quick, |_| ()).map_err(format)],
+        Err(error) => [Err(error.clone()), Err(error)],
+    }
+}
+
 /// A source that keeps a list of what was read of it: offsets and lengths.
 pub struct Watched<'a> {
     bytes: &'a [u8],

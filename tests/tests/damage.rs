@@ -15,7 +15,7 @@ use std::thread;
 use snapfmt::layout::kind::Kind;
 use snapfmt::part::codec::Compression;
 use snapfmt::{Error, Fault, Section};
-use tests::drive::{map, quick, small_image, walk};
+use tests::drive::{map, quick, quick_then_map, small_image, walk};
 use tests::forge::{Place, Plan, places};
 
 const EXTENT: u32 = 32;
@@ -72,9 +72,9 @@ fn names(error: &Error, place: &Place, offset: usize) {
     assert!(["digest", "padding", "magic", "not-a-snapshot"].contains(&id), "{error}");
 }
 
-/// Made by the library, raw and compressed; and by hand, in the form of 2020.
+/// Made by the library, raw and compressed; and by hand, compressed and in the form of 2020.
 fn images() -> [Vec<u8>; 3] {
-    let mut forged = Plan { config: None, ..Plan::small_a() };
+    let mut forged = Plan { config: None, zstd: true, ..Plan::small_a() };
     forged.extents.truncate(1);
     forged.extents[0].pages.pop_first();
     let [raw, zstd] = [Compression::None, Compression::Zstd(3)].map(small_image);
@@ -93,27 +93,20 @@ fn every_flipped_bit_is_found_and_placed_by_a_full_check() {
 }
 
 #[test]
-fn a_quick_check_finds_every_flipped_bit_outside_of_memory() {
-    let uncovered = [EXTENT, MAP];
-    for file in images() {
-        every_flip(&file, &uncovered, |damaged, offset, place| match quick(damaged) {
-            Ok(()) => assert!(uncovered.contains(&place.kind), "{offset:#x} {place:x?}"),
-            Err(error) => {
-                assert!(!uncovered.contains(&place.kind), "{error}");
-                names(&error, place, offset);
-            }
-        });
-    }
-}
-
-#[test]
-fn a_map_check_finds_every_flipped_bit_outside_of_extents() {
-    for file in images() {
-        every_flip(&file, &[EXTENT], |damaged, offset, place| match map(damaged) {
-            Ok(()) => assert_eq!(place.kind, EXTENT, "{offset:#x} {place:x?}"),
-            Err(error) => {
-                assert_ne!(place.kind, EXTENT, "{error}");
-                names(&error, place, offset);
+fn a_lesser_check_finds_every_flipped_bit_of_what_it_covers_and_no_other() {
+    for file in &images()[..2] {
+        every_flip(file, &[EXTENT], |damaged, offset, place| {
+            let found = quick_then_map(damaged);
+            for (found, covered) in
+                found.into_iter().zip([![EXTENT, MAP].contains(&place.kind), place.kind != EXTENT])
+            {
+                match found {
+                    Ok(()) => assert!(!covered, "{offset:#x} {place:x?}"),
+                    Err(error) => {
+                        assert!(covered, "{error}");
+                        names(&error, place, offset);
+                    }
+                }
             }
         });
     }
