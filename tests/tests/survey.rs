@@ -242,3 +242,47 @@ fn a_file_of_nothing_but_damage_has_a_short_account() {
     assert_eq!(parts.len(), 1);
     assert!(survey.spans.len() < 5000);
 }
+
+/// A machine whose RAM holds a snapshot of another machine, and data above it.
+fn nested() -> Vec<u8> {
+    let mut plain = image::small().unwrap();
+    let mut other = image::small().unwrap();
+    let meta = String::from_utf8(other.meta).unwrap().replace("small", "other");
+    other.meta = meta.into_bytes();
+    let inner = image::pack(&other).unwrap();
+    plain.ram[0x1_0000..][..inner.len()].copy_from_slice(&inner);
+    for block in 3..12 {
+        plain.ram[block * 0x1_0000 + 0x3000] = 1;
+    }
+    image::pack(&plain).unwrap()
+}
+
+#[test]
+fn a_snapshot_in_guest_memory_is_not_taken_for_parts_of_this_one() {
+    let bytes = nested();
+    let (_, parts) = look(&bytes);
+    let at = parts.iter().find_map(|(at, part)| match part {
+        Part::Extent(extent) if extent.block.gpa == 0x1_0000 => Some(*at),
+        _ => None,
+    });
+    let at = usize::try_from(at.unwrap()).unwrap();
+    let mut copy = bytes.clone();
+    copy[at..at + 64].fill(0);
+    let (_, left) = look(&copy);
+    assert_eq!(left.len(), parts.len() - 1);
+    same_or_less(&parts, &left);
+    // Without the trailer, MAP parts are not known beforehand, and RAM is searched.
+    copy.truncate(bytes.len() - 128);
+    let (survey, left) = look(&copy);
+    for (at, part) in parts.iter().filter(|(offset, _)| **offset != at as u64) {
+        assert_eq!(left.get(at), Some(part), "{at:#x} {:#?}", survey.spans);
+    }
+    for (at, part) in left.iter().filter(|(at, _)| !parts.contains_key(at)) {
+        assert!(matches!(part, Part::Extent(_) | Part::Map(_)), "{at:#x} {part:?}");
+    }
+    let root = Seeker::open(bytes.as_slice()).ok().unwrap().root().to_string();
+    assert_eq!(survey.index.unwrap().show().root, root);
+    // Only the ends of the runs say so in the account.
+    let scanned = |span: &Span| matches!(span.what, What::Memory(run) if run.scanned);
+    assert!(survey.spans.iter().any(scanned));
+}

@@ -9,6 +9,7 @@ mod order;
 mod plan;
 mod spans;
 
+use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::PART_ALIGN;
 use crate::layout::frame::{self, Frame};
@@ -25,6 +26,7 @@ use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
 use crate::part::vm::Vm;
 use crate::read::claim::{Claim, HeaderFacts, IndexFacts, PartFacts};
+use crate::read::index::same;
 use crate::read::listed::Part;
 use crate::read::seek::{ReadAt, ReadError, read};
 
@@ -73,6 +75,7 @@ pub fn survey<S: ReadAt>(source: S, each: impl FnMut(u64, u64, Part)) -> Result<
         order: Order::default(),
         memory: None,
         scanned: false,
+        digest: None,
         header: None,
         index: None,
     };
@@ -99,6 +102,8 @@ struct Surveyor<S, F> {
     memory: Option<MemoryMap>,
     /// Whether the last part was found by searching.
     scanned: bool,
+    /// That of the header block, if it is intact.
+    digest: Option<Digest>,
     header: Option<Claim<HeaderFacts>>,
     index: Option<Claim<IndexFacts>>,
 }
@@ -128,9 +133,9 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
     fn header(&mut self) -> Result<bool, ReadError> {
         let end = self.size.min(header::LEN as u64);
         let checked = match self.read(0, header::LEN, Section::Header)? {
-            Ok(bytes) => Header::check(&bytes)
-                .map(|(header, _)| header)
-                .inspect_err(|_| self.header = HeaderFacts::claimed(&bytes)),
+            Ok(bytes) => {
+                Header::check(&bytes).inspect_err(|_| self.header = HeaderFacts::claimed(&bytes))
+            }
             // A file that is no snapshot at all should be told so, however short it is.
             Err(error) => {
                 let start = self.read(0, usize::try_from(end).unwrap_or(0), Section::Header)?;
@@ -141,7 +146,8 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             }
         };
         let error = match checked {
-            Ok(header) => {
+            Ok((header, digest)) => {
+                self.digest = Some(digest);
                 self.spans.push(0, end, What::Header);
                 (self.each)(0, end, Part::Header(header));
                 return Ok(true);
@@ -258,8 +264,17 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             }
             _ => bad.error,
         };
-        self.scanned = scanned;
-        self.spans.push(at, end, What::Damaged { error, claim: bad.claim });
+        // Something in guest RAM that looks like a part is no damage of its own.
+        let foreign = self.scanned
+            && match error.fault() {
+                Fault::Order { .. } => true,
+                Fault::Disagree { rule, .. } => *rule == "§7.1.1",
+                _ => false,
+            };
+        self.scanned = scanned || foreign;
+        if !foreign || !self.spans.lengthen(at, end) {
+            self.spans.push(at, end, What::Damaged { error, claim: bad.claim });
+        }
         if end == self.size {
             self.missing_end();
         }
@@ -276,6 +291,8 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
         }
         let end = at.saturating_add(trailer::LEN as u64).min(self.size);
         match bytes.and_then(|bytes| Trailer::check(&bytes, at)) {
+            // That of another file, in guest RAM.
+            Err(_) if !due => return Ok(None),
             Ok(_) => self.spans.push(at, end, What::Trailer),
             Err(error) => self.spans.push(at, end, What::Damaged { error, claim: None }),
         }
@@ -362,7 +379,15 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 what = What::Memory(Run::map(self.memory.is_some(), scanned));
                 Some(Part::Map(MapTable::open(part)?))
             }
-            Kind::Index => Some(Part::Index(Index::open(part)?)),
+            Kind::Index => {
+                let index = Index::open(part)?;
+                if let Some(digest) = &self.digest {
+                    // Another file's index may lie in guest RAM.
+                    same("the header's digest", &index.header, digest, "§7.1.1")
+                        .map_err(|fault| part.wrong(fault))?;
+                }
+                Some(Part::Index(index))
+            }
             Kind::Extent => {
                 let Section::Extent { gpa } = part.section() else {
                     let why = "an extent has an address";
@@ -380,7 +405,10 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 }
             }
         };
-        self.order.admit(part.kind(), block).map_err(|fault| part.wrong(fault))?;
+        // An index that names the header block is of this file, however it was found.
+        let doubtful = scanned && (part.kind() != Kind::Index || self.digest.is_none());
+        let admitted = self.order.admit(part.kind(), block, doubtful);
+        admitted.map_err(|fault| part.wrong(fault))?;
         match &opened {
             Some(Part::Vm(vm)) => self.memory = Some(vm.memory.clone()),
             Some(Part::Index(index)) => {
