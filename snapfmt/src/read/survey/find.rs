@@ -1,5 +1,5 @@
-//! Finds the next part behind one that is damaged: where the index says, where a frame claims, or by
-//! searching.
+//! Finds the next part behind one that is damaged: where the index says, where a frame claims, or
+//! by searching.
 
 use super::{Bad, Surveyor};
 use crate::error::Section;
