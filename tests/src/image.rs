@@ -94,6 +94,9 @@ fn pack_from(
         for at in (0..segment.len).step_by(BLOCK) {
             let len = usize::try_from(segment.len - at)?.min(BLOCK);
             let mut block = read(segment.offset + at, len)?;
+            if block.is_empty() {
+                continue;
+            }
             block.resize(BLOCK, 0);
             if let Some(block) = Block::scan(segment.gpa + at, &block) {
                 writer.block(&block, &mut out)?;

@@ -5,12 +5,13 @@
 //! of 64. Nothing is shown as intact whose digests did not match, and memory stays bounded: one
 //! part is held at a time, and the account has a limited number of entries.
 
+mod find;
 mod order;
 mod plan;
 mod spans;
 
+use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
-use crate::layout::PART_ALIGN;
 use crate::layout::frame::{self, Frame};
 use crate::layout::header::{self, Header};
 use crate::layout::kind::Kind;
@@ -25,6 +26,7 @@ use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
 use crate::part::vm::Vm;
 use crate::read::claim::{Claim, HeaderFacts, IndexFacts, PartFacts};
+use crate::read::index::same;
 use crate::read::listed::Part;
 use crate::read::seek::{ReadAt, ReadError, read};
 
@@ -32,9 +34,6 @@ use order::Order;
 use plan::Plan;
 use spans::Spans;
 pub use spans::{Run, SPANS, Span, What};
-
-/// The first and the longest step of a search, in bytes.
-const SEARCH: (usize, usize) = (4 << 10, 1 << 20);
 
 /// The account of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +72,7 @@ pub fn survey<S: ReadAt>(source: S, each: impl FnMut(u64, u64, Part)) -> Result<
         order: Order::default(),
         memory: None,
         scanned: false,
+        digest: None,
         header: None,
         index: None,
     };
@@ -99,6 +99,8 @@ struct Surveyor<S, F> {
     memory: Option<MemoryMap>,
     /// Whether the last part was found by searching.
     scanned: bool,
+    /// That of the header block, if it is intact.
+    digest: Option<Digest>,
     header: Option<Claim<HeaderFacts>>,
     index: Option<Claim<IndexFacts>>,
 }
@@ -128,9 +130,9 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
     fn header(&mut self) -> Result<bool, ReadError> {
         let end = self.size.min(header::LEN as u64);
         let checked = match self.read(0, header::LEN, Section::Header)? {
-            Ok(bytes) => Header::check(&bytes)
-                .map(|(header, _)| header)
-                .inspect_err(|_| self.header = HeaderFacts::claimed(&bytes)),
+            Ok(bytes) => {
+                Header::check(&bytes).inspect_err(|_| self.header = HeaderFacts::claimed(&bytes))
+            }
             // A file that is no snapshot at all should be told so, however short it is.
             Err(error) => {
                 let start = self.read(0, usize::try_from(end).unwrap_or(0), Section::Header)?;
@@ -141,7 +143,8 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             }
         };
         let error = match checked {
-            Ok(header) => {
+            Ok((header, digest)) => {
+                self.digest = Some(digest);
                 self.spans.push(0, end, What::Header);
                 (self.each)(0, end, Part::Header(header));
                 return Ok(true);
@@ -258,8 +261,17 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             }
             _ => bad.error,
         };
-        self.scanned = scanned;
-        self.spans.push(at, end, What::Damaged { error, claim: bad.claim });
+        // Something in guest RAM that looks like a part is no damage of its own.
+        let foreign = self.scanned
+            && match error.fault() {
+                Fault::Order { .. } => true,
+                Fault::Disagree { rule, .. } => *rule == "§7.1.1",
+                _ => false,
+            };
+        self.scanned = scanned || foreign;
+        if !foreign || !self.spans.lengthen(at, end) {
+            self.spans.push(at, end, What::Damaged { error, claim: bad.claim });
+        }
         if end == self.size {
             self.missing_end();
         }
@@ -276,6 +288,8 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
         }
         let end = at.saturating_add(trailer::LEN as u64).min(self.size);
         match bytes.and_then(|bytes| Trailer::check(&bytes, at)) {
+            // That of another file, in guest RAM.
+            Err(_) if !due => return Ok(None),
             Ok(_) => self.spans.push(at, end, What::Trailer),
             Err(error) => self.spans.push(at, end, What::Damaged { error, claim: None }),
         }
@@ -291,48 +305,6 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
         let fault = Fault::Truncated { wanted: trailer::LEN as u64, left: 0 };
         let error = fault.at(self.size).within(Section::Trailer);
         self.spans.push(self.size, self.size, What::Damaged { error, claim: None });
-    }
-
-    /// Where to go on after a part that could not be taken, and whether that had to be searched
-    /// for.
-    fn after(&self, at: u64, bad: &Bad) -> Result<(u64, bool), ReadError> {
-        let place = self.plan.at(at);
-        if let Some(place) = place.filter(|place| place.end > at && place.end <= self.size) {
-            return Ok((place.end, false));
-        }
-        let bound = self.plan.next(at).unwrap_or(self.size).min(self.size);
-        let claimed = bad.claim.as_ref().map(|claim| at.saturating_add(claim.show().length));
-        for (end, scanned) in [(bad.end, self.scanned), (claimed, true)] {
-            if let Some(end) = end.filter(|&end| end > at && end <= bound)
-                && (end == bound || self.begins_at(end)?)
-            {
-                return Ok((end, scanned && end != bound));
-            }
-        }
-        Ok(match self.search(at.saturating_add(PART_ALIGN), bound)? {
-            Some(found) => (found, true),
-            None => (bound, false),
-        })
-    }
-
-    /// The first intact frame or trailer from `from` on, below `bound`.
-    fn search(&self, from: u64, bound: u64) -> Result<Option<u64>, ReadError> {
-        let (mut at, mut step) = (from, SEARCH.0);
-        while at < bound {
-            let left = usize::try_from(bound - at).unwrap_or(usize::MAX);
-            let Ok(bytes) = self.read(at, step.min(left), Section::Frame)? else { break };
-            let mut place = at;
-            for piece in bytes.chunks(usize::try_from(PART_ALIGN).unwrap_or(64)) {
-                let likely = piece.starts_with(&frame::MAGIC) || piece.starts_with(&trailer::MAGIC);
-                if likely && self.begins_at(place)? {
-                    return Ok(Some(place));
-                }
-                place = place.saturating_add(PART_ALIGN);
-            }
-            at = place;
-            step = step.saturating_mul(2).min(SEARCH.1);
-        }
-        Ok(None)
     }
 
     /// Opens an intact part and takes it into the account.
@@ -362,7 +334,15 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 what = What::Memory(Run::map(self.memory.is_some(), scanned));
                 Some(Part::Map(MapTable::open(part)?))
             }
-            Kind::Index => Some(Part::Index(Index::open(part)?)),
+            Kind::Index => {
+                let index = Index::open(part)?;
+                if let Some(digest) = &self.digest {
+                    // Another file's index may lie in guest RAM.
+                    same("the header's digest", &index.header, digest, "§7.1.1")
+                        .map_err(|fault| part.wrong(fault))?;
+                }
+                Some(Part::Index(index))
+            }
             Kind::Extent => {
                 let Section::Extent { gpa } = part.section() else {
                     let why = "an extent has an address";
@@ -380,7 +360,10 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 }
             }
         };
-        self.order.admit(part.kind(), block).map_err(|fault| part.wrong(fault))?;
+        // An index that names the header block is of this file, however it was found.
+        let doubtful = scanned && (part.kind() != Kind::Index || self.digest.is_none());
+        let admitted = self.order.admit(part.kind(), block, doubtful);
+        admitted.map_err(|fault| part.wrong(fault))?;
         match &opened {
             Some(Part::Vm(vm)) => self.memory = Some(vm.memory.clone()),
             Some(Part::Index(index)) => {

@@ -26,8 +26,14 @@ impl Order {
         self.rank == Kind::Index.rank()
     }
 
-    /// Admits a part; for an extent, `block` is its address and its end.
-    pub(super) fn admit(&mut self, kind: Kind, block: Option<(u64, u64)>) -> Result<(), Fault> {
+    /// Admits a part; for an extent, `block` is its address and its end. Of what was found by
+    /// searching, `scanned`, nothing is concluded that would keep out the parts of this file.
+    pub(super) fn admit(
+        &mut self,
+        kind: Kind,
+        block: Option<(u64, u64)>,
+        scanned: bool,
+    ) -> Result<(), Fault> {
         let order = |why| Err(Fault::Order { found: kind, why });
         if kind.rank() < self.rank {
             return order("the order is VM, META, optional parts, DEVICE, memory, INDEX");
@@ -54,8 +60,11 @@ impl Order {
                 return Err(Fault::OverLimit { what: "the number of parts", found, limit });
             }
         }
+        if scanned && kind == Kind::Index {
+            return Ok(());
+        }
         if let Some((gpa, end)) = block {
-            if gpa < self.gpa {
+            if gpa < self.gpa && !scanned {
                 return Err(crate::part::map::unordered(gpa, self.gpa));
             }
             self.gpa = end;

@@ -152,6 +152,17 @@ impl Spans {
         self.0.push(Span { at, len, what });
     }
 
+    /// Adds a range to the damage that ends where it begins, if that is what is there.
+    pub(super) fn lengthen(&mut self, at: u64, end: u64) -> bool {
+        match self.0.last_mut() {
+            Some(last) if matches!(last.what, What::Damaged { .. }) && last.end() == at => {
+                last.len = end.saturating_sub(last.at);
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn finish(self) -> Vec<Span> {
         self.0
     }

@@ -112,8 +112,8 @@ impl<'a> Collector<'a> {
     }
 
     fn meta(&mut self, meta: MetaText) {
-        self.facts.meta = Some(meta_facts(Some(meta.generation), &meta.text));
         self.meta = bhyve::Meta::parse(&meta.text).ok();
+        self.facts.meta = Some(meta_facts(self.meta.as_ref(), &meta.text));
         self.facts.meta_text = Some(meta.text);
     }
 
@@ -224,8 +224,16 @@ fn header_facts(header: Header) -> facts::Header {
     }
 }
 
-pub(super) fn meta_facts(generation: Option<char>, text: &[u8]) -> facts::Meta {
-    facts::Meta { generation, size: text.len() as u64, sha256: Digest::of(text).to_string() }
+pub(super) fn meta_facts(meta: Option<&bhyve::Meta>, text: &[u8]) -> facts::Meta {
+    facts::Meta {
+        generation: meta.map(|meta| match meta.generation {
+            bhyve::Generation::A => 'A',
+            bhyve::Generation::B => 'B',
+        }),
+        records: meta.map(|meta| meta.records.len() as u64),
+        size: text.len() as u64,
+        sha256: Digest::of(text).to_string(),
+    }
 }
 
 pub(super) fn finding(finding: &bhyve::Finding) -> facts::Finding {

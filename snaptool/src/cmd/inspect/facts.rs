@@ -107,6 +107,8 @@ pub(super) struct Segment {
 pub(super) struct Meta {
     /// `A`, `B`, or nothing if the text cannot be parsed.
     pub(super) generation: Option<char>,
+    /// How many it lists.
+    pub(super) records: Option<u64>,
     pub(super) size: u64,
     pub(super) sha256: String,
 }

@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::{self, Read};
 
-use snapfmt::bhyve::Finding;
 use snapfmt::error::Error;
-use snapfmt::layout::frame;
+use snapfmt::layout::kind::Kind;
+use snapfmt::layout::{frame, header, trailer};
 use snapfmt::part::index::Index;
 use snapfmt::read::claim::{HeaderFacts, IndexFacts, PartFacts};
 use snapfmt::read::survey::{Run, Span, Survey, What};
@@ -23,7 +23,7 @@ use crate::signal::Stop;
 /// What a map check leaves out.
 const EXTENTS: &str = "the bytes of memory extents; `snaptool verify` and --full read them";
 /// What damage leaves unknown.
-const WHOLE: &str = "whether the parts agree with each other, and the identities of the file";
+const WHOLE: &str = "whether the parts agree with each other, the structure rules, the identities";
 const BEHIND: &str = "everything behind the damage: the input could be read only once";
 const NO_VM: &str = "the pages of memory: the VM part with the memory map is damaged";
 const UNKNOWN: &str = "everything behind the header block: its layout is not known";
@@ -101,8 +101,7 @@ pub(super) fn pipe(input: StreamInput, name: &str, narrow: &Narrow) -> anyhow::R
 /// All but the bytes of memory; independent of how much of that there is.
 fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, ReadError> {
     let seeker = Seeker::open(source)?;
-    let header = Part::Header(seeker.header().clone());
-    collector.part(0, snapfmt::layout::header::LEN as u64, header);
+    collector.part(0, header::LEN as u64, Part::Header(seeker.header().clone()));
     let mut places = seeker.index().parts.iter().map(|part| (part.offset, part.length));
     let quick = seeker.quick(|part| {
         let (at, length) = places.next().unwrap_or_default();
@@ -123,11 +122,10 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
         to = last.offset.saturating_add(last.length);
         collector.range(from, to.saturating_sub(from), None, "not-read");
     }
-    let ending = seeker.size().saturating_sub(snapfmt::layout::trailer::LEN as u64);
+    let ending = seeker.size().saturating_sub(trailer::LEN as u64);
     let index_at = if to > 0 { to } else { end_of_parts(index) };
-    let name = |kind: snapfmt::layout::kind::Kind| Some(kind.to_string());
     let len = ending.saturating_sub(index_at);
-    collector.range(index_at, len, name(snapfmt::layout::kind::Kind::Index), "intact");
+    collector.range(index_at, len, Some(Kind::Index.to_string()), "intact");
     identities(&mut collector, seeker.root().to_string(), index, seeker.size());
     collector.facts.checked = "map";
     collector.facts.not_checked = vec![EXTENTS];
@@ -141,7 +139,7 @@ fn end_of_parts(index: &Index) -> u64 {
 
 /// What only an index says in which nothing was found wrong; and the trailer behind it.
 fn identities(collector: &mut Collector<'_>, root: String, index: &Index, size: u64) {
-    let len = snapfmt::layout::trailer::LEN as u64;
+    let len = trailer::LEN as u64;
     collector.range(size.saturating_sub(len), len, Some("trailer".to_owned()), "intact");
     let facts = &mut collector.facts;
     facts.size = Some(size);
@@ -155,13 +153,29 @@ fn identities(collector: &mut Collector<'_>, root: String, index: &Index, size: 
     collector.memory.stored_bytes = Some(totals.stored);
 }
 
+/// A reader that remembers the header block.
+struct Remembering<R> {
+    input: R,
+    start: Vec<u8>,
+}
+
+impl<R: Read> Read for Remembering<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buf)?;
+        let left = header::LEN.saturating_sub(self.start.len());
+        self.start.extend(buf.iter().take(count.min(left)));
+        Ok(count)
+    }
+}
+
 /// Every byte, once. Gives what was found before an error, and the error.
 fn stream(
     input: impl Read,
     mut collector: Collector<'_>,
 ) -> anyhow::Result<(Facts, Option<Error>)> {
     let mut at = 0;
-    let result = read_all(input, |part, end| {
+    let mut input = Remembering { input, start: Vec::new() };
+    let result = read_all(&mut input, |part, end| {
         collector.part(at, end.saturating_sub(at), part);
         at = end;
         Ok::<(), Infallible>(())
@@ -176,7 +190,7 @@ fn stream(
         }
         Err(StreamError::Format(error)) => {
             collector.damage(&error, None);
-            let what = error.section().to_string();
+            let what = short(&error.section().to_string());
             collector.facts.layout.push(Range {
                 offset: at,
                 length: None,
@@ -185,6 +199,12 @@ fn stream(
             });
             collector.facts.checked = "stream";
             collector.facts.not_checked = vec![BEHIND, WHOLE];
+            if collector.facts.header.is_none() {
+                // Whatever is wrong with it, a header block says who wrote it.
+                let start = survey(input.start.as_slice(), |_, _, _| {})?;
+                let claim = start.header.as_ref().map(|claim| claimed_header(claim.show()));
+                collector.facts.claims.header = claim;
+            }
             Ok((collector.finish(false, &[]), Some(error)))
         }
         Err(StreamError::Io { source, .. }) => Err(source.into()),
@@ -203,9 +223,12 @@ fn damaged(
     collector.facts.size = Some(source.size());
     collector.facts.checked = "survey";
     account(&mut collector, &survey);
-    collector.damage(first, None);
-    let findings: [Finding; 0] = [];
-    Ok(collector.finish(false, &findings))
+    // Often the survey has said it better; what it cannot find is parts that disagree.
+    let section = first.section().to_string();
+    if collector.facts.damage.iter().all(|damage| damage.section != section) {
+        collector.damage(first, None);
+    }
+    Ok(collector.finish(false, &[]))
 }
 
 fn account(collector: &mut Collector<'_>, survey: &Survey) {

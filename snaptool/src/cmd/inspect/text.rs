@@ -12,6 +12,10 @@ const ABBREVIATED: usize = 16;
 /// Shows everything.
 pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     verdict(facts, out)?;
+    if !facts.damage.is_empty() {
+        damage(facts, out)?;
+        writeln!(out)?;
+    }
     identity(facts, out)?;
     if let Some(claim) = &facts.claims.header {
         writeln!(out, "\nheader block, damaged or of an unknown version")?;
@@ -30,7 +34,14 @@ pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
         self::memory(memory, out)?;
     }
     if !facts.records.is_empty() {
-        writeln!(out, "\nrecords: {}", facts.records.len())?;
+        let listed = facts.meta.as_ref().and_then(|meta| meta.records);
+        let found = facts.records.len();
+        match listed.filter(|&listed| listed != found as u64) {
+            Some(listed) => {
+                writeln!(out, "\nrecords: {found} intact of {listed} that .meta lists")?;
+            }
+            None => writeln!(out, "\nrecords: {found}")?,
+        }
         records(&facts.records.iter().collect::<Vec<_>>(), false, out)?;
     }
     if let Some(index) = &facts.claims.index {
@@ -40,10 +51,6 @@ pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     if !facts.intact && !facts.layout.is_empty() {
         writeln!(out, "\nlayout")?;
         layout(facts, out)?;
-    }
-    if !facts.damage.is_empty() {
-        writeln!(out, "\ndamage")?;
-        damage(facts, out)?;
     }
     if !facts.findings.is_empty() {
         writeln!(out, "\nfindings of the structure rules")?;
@@ -59,9 +66,19 @@ pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn verdict(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+    let fault = |ids: &[&str]| facts.damage.iter().any(|damage| ids.contains(&damage.fault));
     let what = match (facts.kind, facts.intact) {
         ("snapshot", true) => "snapshot file, intact as far as it was checked",
-        ("snapshot", false) => "snapshot file, DAMAGED or not readable",
+        ("snapshot", false) if facts.layout.iter().all(|range| range.status != "intact") => {
+            if fault(&["not-a-snapshot"]) {
+                "not a snapshot file"
+            } else if fault(&["version", "missing-features"]) {
+                "snapshot file that a newer version of this tool wrote"
+            } else {
+                "snapshot file, DAMAGED"
+            }
+        }
+        ("snapshot", false) => "snapshot file, DAMAGED",
         (_, true) => "bhyve's three files",
         (_, false) => "bhyve's three files, DAMAGED",
     };
@@ -184,7 +201,7 @@ fn config(config: &Config, out: &mut dyn Write) -> io::Result<()> {
 pub(super) fn memory(memory: &Memory, out: &mut dyn Write) -> io::Result<()> {
     let heading = ["addresses", "size", "data pages", "zero pages", "extents", "in file", "ratio"];
     let mut table = Table::new(&heading, &[false, true, true, true, true, true, true]);
-    let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
     for segment in &memory.segments {
         let last = segment.gpa.saturating_add(segment.len).saturating_sub(1);
         let data = segment.data_pages.map(|pages| pages.saturating_mul(4096));
@@ -194,7 +211,7 @@ pub(super) fn memory(memory: &Memory, out: &mut dyn Write) -> io::Result<()> {
             count(segment.data_pages),
             count(segment.zero_pages),
             count(segment.extents),
-            segment.part_bytes.map_or_else(|| "?".to_owned(), size),
+            segment.part_bytes.map_or_else(|| "-".to_owned(), size),
             ratio(data, segment.part_bytes),
         ]);
     }
@@ -211,7 +228,7 @@ pub(super) fn memory(memory: &Memory, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn ratio(data: Option<u64>, stored: Option<u64>) -> String {
-    let (Some(data), Some(stored)) = (data, stored) else { return "?".to_owned() };
+    let (Some(data), Some(stored)) = (data, stored) else { return "-".to_owned() };
     if stored == 0 {
         return "-".to_owned();
     }
@@ -233,7 +250,7 @@ pub(super) fn records(records: &[&Record], narrowed: bool, out: &mut dyn Write) 
         table.row([
             escape(&record.section),
             escape(&record.name),
-            record.offset.map_or_else(|| "?".to_owned(), |offset| format!("{offset:#x}")),
+            record.offset.map_or_else(|| "-".to_owned(), |offset| format!("{offset:#x}")),
             record.size.to_string(),
             number(record.stored),
             format!("{digest}{scanned}"),
@@ -275,7 +292,7 @@ pub(super) fn layout(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
             .collect();
         table.row([
             format!("{offset:#x}"),
-            length.map_or_else(|| "?".to_owned(), |length| length.to_string()),
+            length.map_or_else(|| "-".to_owned(), |length| length.to_string()),
             (*status).to_owned(),
             format!("{what}{claims}"),
         ]);
@@ -287,7 +304,11 @@ pub(super) fn layout(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
 pub(super) fn damage(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     let mut hints: Vec<&str> = Vec::new();
     for damage in &facts.damage {
-        writeln!(out, "  {:#x}: {}: {}", damage.offset, damage.section, damage.message)?;
+        let length = damage.length.filter(|&length| length > 0);
+        let length = length.map(|length| format!(", {length} bytes are lost"));
+        let length = length.unwrap_or_default();
+        writeln!(out, "  {} at {:#x}{length}", damage.section, damage.offset)?;
+        writeln!(out, "    {}", damage.message)?;
         // Whoever reads this has followed the hint to inspect the file.
         let hint = damage.hint.filter(|hint| !hint.contains("inspect") && !hints.contains(hint));
         hints.extend(hint);

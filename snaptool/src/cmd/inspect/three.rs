@@ -1,6 +1,6 @@
 //! The facts of bhyve's three files. They have no digests: what is shown is what they hold now.
 
-use snapfmt::bhyve::{Generation, Meta, RamLayout, Severity};
+use snapfmt::bhyve::{Meta, RamLayout, Severity};
 use snapfmt::content::content;
 use snapfmt::digest::Digest;
 use snapfmt::limits;
@@ -43,11 +43,7 @@ pub(super) fn three(
     facts.not_checked.push(NO_DIGESTS);
     facts.findings = files.findings.iter().map(finding).collect();
     facts.intact = files.findings.iter().all(|finding| finding.severity() != Severity::Refuse);
-    let generation = files.meta.as_ref().map(|meta| match meta.generation {
-        Generation::A => 'A',
-        Generation::B => 'B',
-    });
-    facts.meta = Some(meta_facts(generation, &files.text));
+    facts.meta = Some(meta_facts(files.meta.as_ref(), &files.text));
     facts.meta_text = Some(files.text.clone());
     if let Some(meta) = &files.meta {
         let ids = records(files, meta, narrow, stop, &mut facts)?;
@@ -151,7 +147,6 @@ fn memory(
     let data: Option<u64> = sum(|segment| segment.data_pages);
     let zero: Option<u64> = sum(|segment| segment.zero_pages);
     (memory.data_pages, memory.zero_pages) = (data, zero);
-    memory.verified_pages = 0;
     facts.memory = Some(memory);
     Ok(())
 }
