@@ -42,7 +42,8 @@ LIMITS = {VM: (64 * KIB, 0), META: (64 * KIB, MIB), CONFIG: (64 * KIB, MIB), DEV
           EXTENT: (4 * KIB, 4 * MIB), MAP: (64 * KIB, 384 * KIB), INDEX: (4 * MIB, 8 * MIB)}
 LIMITS_OPTIONAL = (MIB, 64 * MIB)
 MAX_DEVICES, MAX_OPTIONAL, MAX_RECORDS, MAX_FILE = 1024, 64, GIB, 1 << 56
-MAX_DEPTH = 64                                                                    # §1.3.8
+META_DEPTH = 8                                                                    # §5.2.2
+MAX_DEPTH = 128                                                                   # §1.3.5
 
 
 class Invalid(Exception):
@@ -194,7 +195,7 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
             value = data[:-1].split(b"\0")
         elif kind in (T_NVLIST, T_NVLISTS):
             if len(stack) >= MAX_DEPTH:
-                bad(start, f"lists nested deeper than {MAX_DEPTH}", "1.3.8")
+                bad(start, f"lists nested deeper than {MAX_DEPTH}", "1.3.5")
             child: NvList = {}
             if kind == T_NVLIST:
                 value = child
@@ -333,14 +334,16 @@ def zstd_decode(frame: bytes, size: int, at: int) -> bytes | None:
     single = descriptor >> 5 & 1
     if descriptor & 8:
         bad("reserved bit of the zstd frame header")
-    if descriptor & 3:
-        bad("zstd frame names a dictionary")
     width = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
     if not width:
         bad("zstd frame does not state its content size")
     pos = 5 + (not single)
-    if len(frame) < pos + width:
+    dictionary = (0, 1, 2, 4)[descriptor & 3]
+    if len(frame) < pos + dictionary + width:
         bad("zstd frame header is cut off")
+    if any(frame[pos:pos + dictionary]):
+        bad("zstd frame names a dictionary")
+    pos += dictionary
     stated = int.from_bytes(frame[pos:pos + width], "little") + (256 if width == 2 else 0)
     if stated != size:
         bad(f"zstd frame states {stated} bytes, not {size}")
@@ -461,8 +464,16 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
     def constant(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
+    def whole(digits: str) -> Any:
+        return int(digits) if digits.isdigit() and len(digits) <= 20 else None
+
+    depth = -1
+    for bracket in re.sub(rb'"(?:[^"\\]|\\.)*+"|[^]["{}]++', b"", text):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > META_DEPTH:
+            bad(f"nested deeper than {META_DEPTH}")
     try:
-        doc = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=constant)
+        doc = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=constant, parse_int=whole)
         json.dumps(doc, ensure_ascii=False).encode()                    # lone surrogates
     except (ValueError, RecursionError) as e:
         bad(show(str(e).encode("utf-8", "replace")))
@@ -476,7 +487,8 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
     if type(doc) is not dict:
         bad("not an object")
     basic = member(doc, "basic metadata", dict)
-    machine = {key: member(basic, key, int) for key in ("ncpus", "memsize", "memflags")}
+    machine = {key: member(basic, key, int) for key in ("ncpus", "memsize")}
+    machine["memflags"] = member(basic, "memflags", int) if "memflags" in basic else 0
     machine["vmname"] = member(basic, "vmname", str) if "vmname" in basic else ""
     kernel, kernel_name, device_name = {
         b"A": ("structs", "debug_name", "snapshot_req"), b"B": ("kern_structs", "device", "device")}[generation]
@@ -492,8 +504,8 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
             name, size = member(entry, key, str), member(entry, "size", int)
             if member(entry, "file_offset", int) != offset:
                 bad(f"the offset of {ascii(name)} is not the sum of the sizes before it")
-            if size < 0:
-                bad("a size is negative")
+            if section == "structs" and member(entry, "snapshot_req", int) >= 1 << 31:
+                bad("snapshot_req is too large")
             offset += size
             records.append((section.encode(), name.encode(), size))
     return machine, records
@@ -521,7 +533,8 @@ class Source:
 
     def padding(self, unit: int, what: str) -> None:
         """§1.6, §4.5, §2.3: zero bytes to the next multiple of `unit`."""
-        self.zero(self.take(-self.pos % unit, "the padding of " + what, "2.3"), self.pos - (-self.pos % unit), what)
+        at = self.pos
+        self.zero(self.take(-at % unit, "the padding of " + what, "2.3"), at, what)
 
     @staticmethod
     def zero(data: bytes, at: int, what: str) -> None:
@@ -560,7 +573,7 @@ class Extent:
     size: int
 
 
-UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 FEATURE = re.compile(rb"[a-z0-9]+(-[a-z0-9]+)*")
 
 
