@@ -250,6 +250,9 @@ def _meta_cases() -> Iterator[tuple[str, Callable[[str], str | bytes]]]:
     yield "array", lambda t: "[" + t + "]"
     yield "compact", lambda t: "".join(t.split("\n"))
     yield "devices first", _devices_first
+    yield "entries in another order, offsets kept", lambda t: _reordered(t, False)
+    yield "entries in another order, offsets too", lambda t: _reordered(t, True)
+    yield "offsets of devices before the kernel's", _devices_before
     yield "basic last", _basic_last
 
 
@@ -266,6 +269,27 @@ def _devices_first(text: str) -> str:
     import json
     doc = json.loads(text)
     return json.dumps({"devices": doc.pop("devices"), **doc})
+
+
+def _reordered(text: str, renumber: bool) -> str:
+    import json
+    doc = json.loads(text)
+    entries = doc["kern_structs" if "kern_structs" in doc else "structs"]
+    entries[0], entries[1] = entries[1], entries[0]
+    if renumber:
+        entries[0]["file_offset"], entries[1]["file_offset"] = 0, entries[0]["size"]
+    return json.dumps(doc)
+
+
+def _devices_before(text: str) -> str:
+    import json
+    doc = json.loads(text)
+    offset = 0
+    for key in ("devices", "kern_structs" if "kern_structs" in doc else "structs"):
+        for entry in doc[key]:
+            entry["file_offset"] = offset
+            offset += entry["size"]
+    return json.dumps(doc)
 
 
 def _basic_last(text: str) -> str:

@@ -99,7 +99,7 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
     """
     total = len(buf)
 
-    def bad(pos: int, message: str, rule: str = "1.3") -> NoReturn:
+    def bad(pos: int, message: str, rule: str = "1.3.1") -> NoReturn:
         raise Invalid("nvlist", rule, at + pos, message)
 
     def header(pos: int) -> int:
@@ -111,9 +111,9 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
         if version != 0:
             bad(pos + 1, "list version is not 0")
         if flags != 0:
-            bad(pos + 2, "list flags are not 0")
+            bad(pos + 2, "list flags are not 0", "1.3.2")
         if descriptors != 0:
-            bad(pos + 3, "list has descriptors")
+            bad(pos + 3, "list has descriptors", "1.3.2")
         if size != total - pos - 19:
             bad(pos + 11, "list size is not the bytes left")
         return pos + 19
@@ -153,7 +153,7 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
                 stack.append(_Open(here.array[-1], rest=here.rest - 1, array=here.array))
             continue
         if name in here.pairs:
-            bad(start, f"name {show(name)} occurs twice")
+            bad(start, f"name {show(name)} occurs twice", "1.3.3")
         if kind < T_BOOLS and items:
             bad(start + 11, "item count of a pair that is no array")
         if kind in (T_BOOLS, T_NUMBERS, T_STRINGS, T_NVLISTS) and not items:
@@ -337,6 +337,8 @@ def zstd_decode(frame: bytes, size: int, at: int) -> bytes | None:
     width = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
     if not width:
         bad("zstd frame does not state its content size")
+    if not single and len(frame) > 5 and frame[5] >> 3 > 21:
+        bad("window of the zstd frame is too large")
     pos = 5 + (not single)
     dictionary = (0, 1, 2, 4)[descriptor & 3]
     if len(frame) < pos + dictionary + width:
@@ -464,14 +466,13 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
     def constant(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
-    def whole(digits: str) -> Any:
-        return int(digits) if digits.isdigit() and len(digits) <= 20 else None
+    def whole(digits: str) -> int | None:                               # §5.2.4
+        return int(digits) if digits.isdigit() and len(digits) <= 20 and int(digits) < 1 << 64 else None
 
-    depth = -1
-    for bracket in re.sub(rb'"(?:[^"\\]|\\.)*+"|[^]["{}]++', b"", text):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > META_DEPTH:
-            bad(f"nested deeper than {META_DEPTH}")
+    def too_deep(value: Any, depth: int) -> bool:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return depth > META_DEPTH or any(too_deep(v, depth + 1) for v in inner)
+
     try:
         doc = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=constant, parse_int=whole)
         json.dumps(doc, ensure_ascii=False).encode()                    # lone surrogates
@@ -486,6 +487,8 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
 
     if type(doc) is not dict:
         bad("not an object")
+    if too_deep(doc, 0):
+        bad(f"nested deeper than {META_DEPTH}")
     basic = member(doc, "basic metadata", dict)
     machine = {key: member(basic, key, int) for key in ("ncpus", "memsize")}
     machine["memflags"] = member(basic, "memflags", int) if "memflags" in basic else 0
@@ -775,16 +778,16 @@ class Reader:
             return f"{len(part.payload)} bytes"
         kind = part.pairs.text("kind", "5.3")
         if kind not in (b"bhyve-config", b"command-line"):
-            part.bad("5.3", "kind is not known")
+            part.bad("5.3.1", "kind is not known")
         for item in part.pairs.get("files", T_NVLISTS, "5.3", must=False) or []:
             f = Pairs(item, part.pairs.at, "5.3")
             role = f.text("role")
             if role not in (b"bootrom", b"nvram", b"disk"):
-                part.bad("5.3", "role of a file is not known")
+                part.bad("5.3.1", "role of a file is not known")
             f.text("path")
             f.number("size")
             if f.digest("sha256", must=False) is not None and role == b"disk":
-                part.bad("5.3", "digest of a disk")
+                part.bad("5.3.1", "digest of a disk")
         return show(kind)
 
     def device(self, part: Part) -> str:
