@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do two readers agree? Runs snapread and snaptool over good files and seeded mutations of them.
 
-    agree.py SNAPTOOL SAMPLE... [--count N] [--seed S] [--keep FOLDER]
+    agree.py SNAPTOOL SAMPLE... [--count N] [--seed S] [--keep FOLDER] [--random-only] [--verbose]
 
 Three kinds of mutation, N of each where they are random: one byte changed or the file cut (digests
 no longer match); bytes and pairs changed with all digests computed again (reseal.py), so that only
@@ -87,6 +87,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--largest", type=int, default=1 << 20, help="mutate only samples up to this size")
+    parser.add_argument("--random-only", action="store_true", help="leave out the directed cases")
+    parser.add_argument("--verbose", action="store_true", help="print errors placed in different parts")
     args = parser.parse_args()
     rng = random.Random(args.seed)
     files = {path: path.read_bytes() for path in args.samples}
@@ -96,7 +98,7 @@ def main() -> int:
     def work() -> Iterator[tuple[str, str, bytes, list[int]]]:
         for path, data in files.items():
             yield "good", path.name, data, reseal_offsets(data)
-        for path in small:
+        for path in [] if args.random_only else small:
             for name, image in cases.directed(images[path]):
                 yield "directed", f"{path.name}: {name}", reseal.build(image), image.offsets
         for _ in range(args.count if small else 0):
@@ -109,6 +111,7 @@ def main() -> int:
             yield "resealed", f"{path.name}: {name}", reseal.build(image), image.offsets
 
     count: collections.Counter[str] = collections.Counter()
+    groups: collections.Counter[str] = collections.Counter()
     wrong = 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -123,11 +126,15 @@ def main() -> int:
                 count[f"{kind}: accepted, but no state of bhyve's for snaptool"] += 1
             elif mine[0] != theirs[0] or mine[0] and mine[1] != theirs[1] or kind == "good" and not mine[0]:
                 wrong += 1
-                print(f"DISAGREE {kind} {name}\n  snapread: {mine}\n  snaptool: {theirs}")
-                if args.keep:
-                    args.keep.mkdir(parents=True, exist_ok=True)
-                    (args.keep / f"{wrong:04d}.snap").write_bytes(data)
-                    (args.keep / f"{wrong:04d}.txt").write_text(f"{kind} {name}\nsnapread: {mine}\nsnaptool: {theirs}\n")
+                group = (mine[1][1] if not mine[0] else "accepted") + " | " + ("accepted" if theirs[0] else theirs[1][1])
+                groups[group] += 1
+                if groups[group] == 1:
+                    print(f"DISAGREE {kind} {name}\n  snapread: {mine}\n  snaptool: {theirs}")
+                    if args.keep:
+                        args.keep.mkdir(parents=True, exist_ok=True)
+                        (args.keep / f"{len(groups):03d}.snap").write_bytes(data)
+                        (args.keep / f"{len(groups):03d}.txt").write_text(
+                            f"{kind} {name}\nsnapread: {mine}\nsnaptool: {theirs}\n")
             elif not mine[0]:
                 at, there = mine[1][0], theirs[1][0]
                 count[f"{kind}: refused, same offset"] += at == there
@@ -135,8 +142,10 @@ def main() -> int:
                 count[f"{kind}: refused, same part"] += near and at != there
                 if at != there and not near:
                     count[f"{kind}: refused, other part"] += 1
-                    if args.keep:
+                    if args.verbose:
                         print(f"elsewhere {kind} {name}\n  snapread: {mine[1]}\n  snaptool: {theirs[1]}")
+    for group, times in groups.most_common():
+        print(f"{times:>7}  disagree: {group}")
     for key in sorted(count):
         print(f"{count[key]:>7}  {key}")
     print(f"{wrong:>7}  disagreements ({time.monotonic() - started:.0f} s, seed {args.seed})")

@@ -498,20 +498,22 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
     other = "structs" if kernel == "kern_structs" else "kern_structs"
     if other in doc:
         bad(f"{other} in a file of generation {show(generation)}")
-    records: list[tuple[bytes, bytes, int]] = []
-    offset = 0
+    records: list[tuple[int, bytes, bytes, int]] = []
     for section, key in ((kernel, kernel_name), ("devices", device_name)):
         for entry in member(doc, section, list):
             if type(entry) is not dict:
                 bad(f"an entry of {section} is not an object")
             name, size = member(entry, key, str), member(entry, "size", int)
-            if member(entry, "file_offset", int) != offset:
-                bad(f"the offset of {ascii(name)} is not the sum of the sizes before it")
             if section == "structs" and member(entry, "snapshot_req", int) >= 1 << 31:
                 bad("snapshot_req is too large")
-            offset += size
-            records.append((section.encode(), name.encode(), size))
-    return machine, records
+            records.append((member(entry, "file_offset", int), section.encode(), name.encode(), size))
+    records.sort(key=lambda record: record[0])                          # stable, §5.2.5
+    end = 0
+    for offset, _, raw, size in records:
+        if offset != end:
+            bad(f"the offset of {show(raw)} is not the sum of the sizes before it")
+        end += size
+    return machine, [record[1:] for record in records]
 
 
 # ---- the file -------------------------------------------------------------------------------
