@@ -101,6 +101,9 @@ def main() -> int:
         for path in [] if args.random_only else small:
             for name, image in cases.directed(images[path]):
                 yield "directed", f"{path.name}: {name}", reseal.build(image), image.offsets
+        for path in [] if args.random_only else small[:1]:
+            for name, image in cases.large(images[path]):
+                yield "directed", f"{path.name}: {name}", reseal.build(image), image.offsets
         for _ in range(args.count if small else 0):
             path = rng.choice(small)
             name, data = damaged(files[path], rng)

@@ -626,6 +626,29 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
         yield from _pair_cases(original, place)
 
 
+def large(original: Image) -> Iterator[tuple[str, Image]]:
+    """More extents than one MAP part holds (§6.5)."""
+    size, total = 65536, 4100
+    segs = [(0, 8192 * size)]
+    page = b"\7" * sr.PAGE
+    blocks = [extent(n * size, size, {n % 16: page}, True, segs) for n in range(total)]
+    for per_map in (1000, 4095, 4096, 4097, 4100):
+        image = copy.deepcopy(original)
+        vm = image.find(sr.VM)
+        memsize = segs[0][1]
+        for name, value in ((b"gpa", [0]), (b"len", [memsize]), (b"memsize", memsize)):
+            change(vm, name, value)
+        meta_text(lambda t: _number(t, "memsize", lambda v: str(memsize)))(image)
+        body: list[Piece] = []
+        for n, block in enumerate(blocks):
+            body.append(block)
+            if n % per_map == per_map - 1 or n == total - 1:
+                body.append(Piece(sr.MAP, 0, 1, b"", b""))
+        image.pieces = [p for p in image.pieces if p.type not in (sr.EXTENT, sr.MAP, sr.INDEX)] + body + \
+            [image.find(sr.INDEX)]
+        yield f"{total} extents, a MAP after {per_map}", image
+
+
 def _with_list(piece: Piece, edit: Callable[[list[Pair]], list[Pair]]) -> None:
     """Changes the pairs, of computed parts after they were computed."""
     def do(nv: bytearray) -> None:
