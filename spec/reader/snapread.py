@@ -42,7 +42,8 @@ LIMITS = {VM: (64 * KIB, 0), META: (64 * KIB, MIB), CONFIG: (64 * KIB, MIB), DEV
           EXTENT: (4 * KIB, 4 * MIB), MAP: (64 * KIB, 384 * KIB), INDEX: (4 * MIB, 8 * MIB)}
 LIMITS_OPTIONAL = (MIB, 64 * MIB)
 MAX_DEVICES, MAX_OPTIONAL, MAX_RECORDS, MAX_FILE = 1024, 64, GIB, 1 << 56
-MAX_DEPTH = 64                                                                    # §1.3.8
+META_DEPTH = 8                                                                    # §5.2.2
+MAX_DEPTH = 128                                                                   # §1.3.5
 
 
 class Invalid(Exception):
@@ -56,7 +57,7 @@ class Invalid(Exception):
         return f"{self.layer}: offset {self.offset:#x}: {self.message} (§{self.rule})"
 
 
-def sha256(*pieces: bytes) -> bytes:
+def sha256(*pieces: bytes | memoryview) -> bytes:
     """§1.4: the one digest, over pieces joined."""
     h = hashlib.sha256()
     for piece in pieces:
@@ -98,7 +99,7 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
     """
     total = len(buf)
 
-    def bad(pos: int, message: str, rule: str = "1.3") -> NoReturn:
+    def bad(pos: int, message: str, rule: str = "1.3.1") -> NoReturn:
         raise Invalid("nvlist", rule, at + pos, message)
 
     def header(pos: int) -> int:
@@ -110,9 +111,9 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
         if version != 0:
             bad(pos + 1, "list version is not 0")
         if flags != 0:
-            bad(pos + 2, "list flags are not 0")
+            bad(pos + 2, "list flags are not 0", "1.3.2")
         if descriptors != 0:
-            bad(pos + 3, "list has descriptors")
+            bad(pos + 3, "list has descriptors", "1.3.2")
         if size != total - pos - 19:
             bad(pos + 11, "list size is not the bytes left")
         return pos + 19
@@ -152,7 +153,7 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
                 stack.append(_Open(here.array[-1], rest=here.rest - 1, array=here.array))
             continue
         if name in here.pairs:
-            bad(start, f"name {show(name)} occurs twice")
+            bad(start, f"name {show(name)} occurs twice", "1.3.3")
         if kind < T_BOOLS and items:
             bad(start + 11, "item count of a pair that is no array")
         if kind in (T_BOOLS, T_NUMBERS, T_STRINGS, T_NVLISTS) and not items:
@@ -194,7 +195,7 @@ def decode_nvlist(buf: bytes, at: int = 0) -> NvList:
             value = data[:-1].split(b"\0")
         elif kind in (T_NVLIST, T_NVLISTS):
             if len(stack) >= MAX_DEPTH:
-                bad(start, f"lists nested deeper than {MAX_DEPTH}", "1.3.8")
+                bad(start, f"lists nested deeper than {MAX_DEPTH}", "1.3.5")
             child: NvList = {}
             if kind == T_NVLIST:
                 value = child
@@ -241,9 +242,9 @@ class Pairs:
         return value
 
     def number(self, name: str, rule: str | None = None) -> int:
-        return self.get(name, T_NUMBER, rule)
+        return int(self.get(name, T_NUMBER, rule))
 
-    def text(self, name: str, rule: str | None = None, must: bool = True) -> bytes:
+    def text(self, name: str, rule: str | None = None, must: bool = True) -> Any:
         value = self.get(name, T_STRING, rule, must)
         if value is not None:
             self.utf8(value, name)
@@ -255,7 +256,7 @@ class Pairs:
         except UnicodeDecodeError:
             self.bad(f"{name} is not UTF-8", "1.5")
 
-    def digest(self, name: str, rule: str | None = None, must: bool = True) -> bytes:
+    def digest(self, name: str, rule: str | None = None, must: bool = True) -> Any:
         value = self.get(name, T_BINARY, rule, must)
         if value is not None and len(value) != 32:
             self.bad(f"{name} is not a digest of 32 bytes", rule)
@@ -333,14 +334,18 @@ def zstd_decode(frame: bytes, size: int, at: int) -> bytes | None:
     single = descriptor >> 5 & 1
     if descriptor & 8:
         bad("reserved bit of the zstd frame header")
-    if descriptor & 3:
-        bad("zstd frame names a dictionary")
     width = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
     if not width:
         bad("zstd frame does not state its content size")
+    if not single and len(frame) > 5 and frame[5] >> 3 > 21:
+        bad("window of the zstd frame is too large")
     pos = 5 + (not single)
-    if len(frame) < pos + width:
+    dictionary = (0, 1, 2, 4)[descriptor & 3]
+    if len(frame) < pos + dictionary + width:
         bad("zstd frame header is cut off")
+    if any(frame[pos:pos + dictionary]):
+        bad("zstd frame names a dictionary")
+    pos += dictionary
     stated = int.from_bytes(frame[pos:pos + width], "little") + (256 if width == 2 else 0)
     if stated != size:
         bad(f"zstd frame states {stated} bytes, not {size}")
@@ -461,8 +466,15 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
     def constant(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
+    def whole(digits: str) -> int | None:                               # §5.2.4
+        return int(digits) if digits.isdigit() and len(digits) <= 20 and int(digits) < 1 << 64 else None
+
+    def too_deep(value: Any, depth: int) -> bool:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return depth > META_DEPTH or any(too_deep(v, depth + 1) for v in inner)
+
     try:
-        doc = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=constant)
+        doc = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=constant, parse_int=whole)
         json.dumps(doc, ensure_ascii=False).encode()                    # lone surrogates
     except (ValueError, RecursionError) as e:
         bad(show(str(e).encode("utf-8", "replace")))
@@ -475,28 +487,33 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
 
     if type(doc) is not dict:
         bad("not an object")
+    if too_deep(doc, 0):
+        bad(f"nested deeper than {META_DEPTH}")
     basic = member(doc, "basic metadata", dict)
-    machine = {key: member(basic, key, int) for key in ("ncpus", "memsize", "memflags")}
+    machine = {key: member(basic, key, int) for key in ("ncpus", "memsize")}
+    machine["memflags"] = member(basic, "memflags", int) if "memflags" in basic else 0
     machine["vmname"] = member(basic, "vmname", str) if "vmname" in basic else ""
     kernel, kernel_name, device_name = {
         b"A": ("structs", "debug_name", "snapshot_req"), b"B": ("kern_structs", "device", "device")}[generation]
     other = "structs" if kernel == "kern_structs" else "kern_structs"
     if other in doc:
         bad(f"{other} in a file of generation {show(generation)}")
-    records: list[tuple[bytes, bytes, int]] = []
-    offset = 0
+    records: list[tuple[int, bytes, bytes, int]] = []
     for section, key in ((kernel, kernel_name), ("devices", device_name)):
         for entry in member(doc, section, list):
             if type(entry) is not dict:
                 bad(f"an entry of {section} is not an object")
             name, size = member(entry, key, str), member(entry, "size", int)
-            if member(entry, "file_offset", int) != offset:
-                bad(f"the offset of {ascii(name)} is not the sum of the sizes before it")
-            if size < 0:
-                bad("a size is negative")
-            offset += size
-            records.append((section.encode(), name.encode(), size))
-    return machine, records
+            if section == "structs" and member(entry, "snapshot_req", int) >= 1 << 31:
+                bad("snapshot_req is too large")
+            records.append((member(entry, "file_offset", int), section.encode(), name.encode(), size))
+    records.sort(key=lambda record: record[0])                          # stable, §5.2.5
+    end = 0
+    for offset, _, raw, size in records:
+        if offset != end:
+            bad(f"the offset of {show(raw)} is not the sum of the sizes before it")
+        end += size
+    return machine, [record[1:] for record in records]
 
 
 # ---- the file -------------------------------------------------------------------------------
@@ -521,7 +538,8 @@ class Source:
 
     def padding(self, unit: int, what: str) -> None:
         """§1.6, §4.5, §2.3: zero bytes to the next multiple of `unit`."""
-        self.zero(self.take(-self.pos % unit, "the padding of " + what, "2.3"), self.pos - (-self.pos % unit), what)
+        at = self.pos
+        self.zero(self.take(-at % unit, "the padding of " + what, "2.3"), at, what)
 
     @staticmethod
     def zero(data: bytes, at: int, what: str) -> None:
@@ -560,7 +578,7 @@ class Extent:
     size: int
 
 
-UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 FEATURE = re.compile(rb"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -574,6 +592,7 @@ class Reader:
     ncpus: int = 0
     memsize: int = 0
     segments: list[tuple[int, int]] = field(default_factory=list)
+    tree: Tree = field(default_factory=lambda: Tree([]))
     machine: dict[str, Any] = field(default_factory=dict)
     records: list[tuple[bytes, bytes, int]] = field(default_factory=list)
     devices: list[tuple[bytes, bytes, int, bytes]] = field(default_factory=list)
@@ -762,16 +781,16 @@ class Reader:
             return f"{len(part.payload)} bytes"
         kind = part.pairs.text("kind", "5.3")
         if kind not in (b"bhyve-config", b"command-line"):
-            part.bad("5.3", "kind is not known")
+            part.bad("5.3.1", "kind is not known")
         for item in part.pairs.get("files", T_NVLISTS, "5.3", must=False) or []:
             f = Pairs(item, part.pairs.at, "5.3")
             role = f.text("role")
             if role not in (b"bootrom", b"nvram", b"disk"):
-                part.bad("5.3", "role of a file is not known")
+                part.bad("5.3.1", "role of a file is not known")
             f.text("path")
             f.number("size")
             if f.digest("sha256", must=False) is not None and role == b"disk":
-                part.bad("5.3", "digest of a disk")
+                part.bad("5.3.1", "digest of a disk")
         return show(kind)
 
     def device(self, part: Part) -> str:
@@ -913,12 +932,10 @@ class Reader:
             ("memory_root", "7.1.3", memory_root), ("pages_data", "7.1.4", self.pages_data),
             ("pages_zero", "7.1.4", self.memsize // PAGE - self.pages_data),
             ("extents", "7.1.5", self.extents), ("stored", "7.1.5", self.stored)]
-        for name, rule, value in expected:
-            have = p.number(name, rule) if isinstance(value, int) else p.digest(name, rule)
+        for key, rule, value in expected:
+            have = p.number(key, rule) if isinstance(value, int) else p.digest(key, rule)
             if have != value:
-                if name in ("memory_root", "content") and self.not_checked:
-                    continue
-                part.bad(rule, f"{name} is not what the file holds")
+                part.bad(rule, f"{key} is not what the file holds")
         listed = p.get("parts", T_NVLISTS, "7.1.6")
         p.no_more()
         if len(listed) != len(self.parts):

@@ -1,0 +1,298 @@
+"""Takes a good snapshot file apart, and puts a changed one together with digests that match.
+
+For tests of readers: after `build` only the rules about meaning can catch a change, because
+every digest was computed again from the bottom up (§8.1). A test's tool only: no program may give
+damaged bytes a new digest (§11.5).
+"""
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+import snapread as sr
+from snapread import sha256
+
+Pair = tuple[bytes, int, Any]           # name, type, value; lists of pairs may repeat a name
+Edit = Callable[[bytearray], None]
+
+
+def encode(pairs: list[Pair], tail: int = 0) -> bytes:
+    """§1.3: the packed form, as current libnv writes it; `tail` bytes of the message follow."""
+    size = _length(pairs)
+    out = bytearray(struct.pack("<BBBQQ", 0x6C, 0, 0, 0, size + tail))
+    left = size + tail
+    for name, kind, value in pairs:
+        data, items, nested = _data(kind, value)
+        stated = len(data)
+        if kind == sr.T_NVLIST:
+            stated = 19 + _length(value)
+        head = struct.pack("<BHQQ", kind, len(name) + 1, stated, items) + name + b"\0"
+        left -= len(head) + len(data) + nested
+        out += head + data
+        if kind == sr.T_NVLIST:
+            out += encode(value, left + 20) + _marker(sr.T_UP)
+        elif kind == sr.T_NVLISTS:
+            after = nested
+            for item in value:
+                after -= 19 + _length(item) + 20
+                out += encode(item, left + after + 20) + _marker(sr.T_NEXT)
+    return bytes(out)
+
+
+def _marker(kind: int) -> bytes:
+    return struct.pack("<BHQQ", kind, 1, 0, 0) + b"\0"
+
+
+def _data(kind: int, value: Any) -> tuple[bytes, int, int]:
+    """Payload bytes, item count, and bytes of nested lists with their markers."""
+    if kind == sr.T_NULL:
+        return b"", 0, 0
+    if kind == sr.T_BOOL:
+        return bytes([value]), 0, 0
+    if kind == sr.T_NUMBER:
+        return struct.pack("<Q", value), 0, 0
+    if kind == sr.T_STRING:
+        return value + b"\0", 0, 0
+    if kind == sr.T_BINARY:
+        return value, 0, 0
+    if kind == sr.T_BOOLS:
+        return bytes(value), len(value), 0
+    if kind == sr.T_NUMBERS:
+        return struct.pack(f"<{len(value)}Q", *value), len(value), 0
+    if kind == sr.T_STRINGS:
+        return b"".join(v + b"\0" for v in value), len(value), 0
+    lists = [value] if kind == sr.T_NVLIST else value
+    return b"", len(value) if kind == sr.T_NVLISTS else 0, sum(19 + _length(v) + 20 for v in lists)
+
+
+def _length(pairs: list[Pair]) -> int:
+    total = 0
+    for name, kind, value in pairs:
+        data, _, nested = _data(kind, value)
+        total += 20 + len(name) + len(data) + nested
+    return total
+
+
+def to_pairs(decoded: sr.NvList) -> list[Pair]:
+    """The decoder's form as a list of pairs."""
+    out: list[Pair] = []
+    for name, (kind, value) in decoded.items():
+        if kind == sr.T_NVLIST:
+            value = to_pairs(value)
+        elif kind == sr.T_NVLISTS:
+            value = [to_pairs(v) for v in value]
+        out.append((name, kind, value))
+    return out
+
+
+@dataclass
+class Piece:
+    """One part. The edits run after all that is computed was, and before it is sealed."""
+    type: int
+    flags: int
+    alignment: int
+    nv: bytes
+    payload: bytes
+    auto: bool = True                   # MAP, INDEX: compute nvlist and payload
+    edit_nv: Edit | None = None
+    edit_payload: Edit | None = None
+    edit_frame: Edit | None = None      # bytes 0 to 96, sealed afterwards
+    edit_padding: Edit | None = None    # both paddings, joined
+
+
+@dataclass
+class Image:
+    header: bytearray                   # bytes 0 to 4064
+    pieces: list[Piece]
+    edit_trailer: Edit | None = None    # bytes 0 to 96
+    offsets: list[int] = field(default_factory=list)        # of the parts; `build` fills it
+
+    def find(self, kind: int) -> Piece:
+        return next(p for p in self.pieces if p.type == kind)
+
+
+def parse(data: bytes) -> Image:
+    """A file that is known to be good, as its pieces."""
+    pieces, pos = [], sr.PAGE
+    while data[pos:pos + 8] == b"BHYVPART":
+        kind, flags, nv_size, alignment, size = struct.unpack_from("<IIIIQ", data, pos + 8)
+        nv = data[pos + 128:pos + 128 + nv_size]
+        at = pos + 128 + nv_size
+        at += -at % alignment
+        pieces.append(Piece(kind, flags, alignment, nv, data[at:at + size]))
+        pos = at + size
+        pos += -pos % 64
+    return Image(bytearray(data[:4064]), pieces)
+
+
+def set_header(image: Image, pairs: list[Pair]) -> None:
+    nv = encode(pairs)
+    image.header[64:] = struct.pack("<I", len(nv)) + nv.ljust(3996, b"\0")[:3996]
+
+
+def header_pairs(image: Image) -> list[Pair]:
+    size = struct.unpack_from("<I", image.header, 64)[0]
+    return to_pairs(sr.decode_nvlist(bytes(image.header[68:68 + size])))
+
+
+@dataclass
+class _State:
+    """What MAP and INDEX say of the parts before them. Best effort where a part is broken."""
+    segments: list[tuple[int, int]] = field(default_factory=list)
+    ncpus: int = 0
+    memsize: int = 0
+    devices: list[tuple[bytes, bytes, int, bytes]] = field(default_factory=list)
+    parts: list[list[Pair]] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)
+    first: int = 0
+    maps: bytes = b""
+    blocks: list[tuple[int, int, bytes]] = field(default_factory=list)
+    data: int = 0
+    stored: int = 0
+
+
+def _extent_root(state: _State, nv: sr.NvList, payload: bytes) -> bytes:
+    gpa, size, bitmap = (nv[k][1] for k in (b"gpa", b"size", b"data"))
+    leaves = []
+    n = 0
+    for i in range(min(size, 4 * sr.MIB) // sr.PAGE):
+        at = gpa + i * sr.PAGE
+        inside = any(start <= at < start + length for start, length in state.segments)
+        leaf = sr.ZERO[0] if inside else sr.ABSENT[0]
+        if bitmap[i >> 3] >> (i & 7) & 1:
+            leaf = sha256(b"\0", payload[n * sr.PAGE:(n + 1) * sr.PAGE])
+            n += 1
+        leaves.append(leaf)
+    return sr.block_root(leaves)
+
+
+def number(name: str, value: int) -> Pair:
+    return name.encode(), sr.T_NUMBER, value
+
+
+def binary(name: str, value: bytes) -> Pair:
+    return name.encode(), sr.T_BINARY, value
+
+
+def _index(image: Image, state: _State) -> bytes:
+    try:
+        tree = sr.Tree(state.segments)
+        for block in state.blocks:
+            if block[0] < tree.page * sr.PAGE:
+                continue
+            tree.add(*block)
+        memory = tree.root()
+    except (IndexError, AssertionError, ValueError):
+        memory = bytes(32)
+    def u64(value: Any) -> bytes:
+        return struct.pack("<Q", value) if isinstance(value, int) else bytes(8)
+
+    text = b"bhyve snapshot content".ljust(32, b"\0") + memory + u64(state.ncpus) + u64(len(state.segments))
+    text += b"".join(u64(g) + u64(n) for g, n in state.segments) + u64(len(state.devices))
+    for section, name, size, digest in sorted(state.devices):
+        text += u64(len(section)) + section + u64(len(name)) + name + u64(size) + digest
+    pages = state.memsize // sr.PAGE
+    return encode([binary("header", sha256(bytes(image.header))), binary("content", sha256(text)),
+                   binary("memory_root", memory), number("pages_data", state.data),
+                   number("pages_zero", (pages - state.data) % (1 << 64)), number("extents", len(state.blocks)),
+                   number("stored", state.stored), (b"parts", sr.T_NVLISTS, state.parts)])
+
+
+def build(image: Image) -> bytes:
+    """The file of these pieces, with every digest, MAP, INDEX and trailer computed."""
+    out = bytearray(image.header) + sha256(bytes(image.header))
+    state = _State()
+    image.offsets = []
+    index_at = index_len = 0
+    root = bytes(32)
+    for piece in image.pieces:
+        offset = len(out)
+        image.offsets.append(offset)
+        nv, payload = bytearray(piece.nv), bytearray(piece.payload)
+        if piece.type == sr.MAP and piece.auto:
+            nv = bytearray(encode([number("first", state.first), number("count", len(state.entries))]))
+            payload = bytearray(b"".join(state.entries))
+        if piece.type == sr.INDEX and piece.auto:
+            nv, payload = bytearray(_index(image, state)), bytearray(state.maps)
+        if piece.edit_nv:
+            piece.edit_nv(nv)
+        if piece.edit_payload:
+            piece.edit_payload(payload)
+        try:
+            decoded = sr.decode_nvlist(bytes(nv))
+        except sr.Invalid:
+            decoded = {}
+        digest = sha256(bytes(payload))
+        extent_root = bytes(32)
+        if piece.type == sr.EXTENT:
+            try:
+                extent_root = decoded[b"root"][1] if b"root" in decoded else \
+                    _extent_root(state, decoded, bytes(payload))
+            except (KeyError, IndexError, TypeError, ValueError):
+                pass
+            if piece.flags & 1:
+                digest = extent_root
+        frame = bytearray(b"BHYVPART" + struct.pack("<IIIIQ", piece.type, piece.flags, len(nv), piece.alignment,
+                                                    len(payload)) + sha256(bytes(nv)) + digest)
+        if piece.edit_frame:
+            piece.edit_frame(frame)
+        frame += sha256(bytes(frame))
+        out += frame + nv
+        pad = bytearray(-len(out) % max(piece.alignment, 1))
+        tail = bytearray(-(len(out) + len(pad) + len(payload)) % 64)
+        if piece.edit_padding:
+            both = pad + tail
+            if both:
+                piece.edit_padding(both)
+            pad, tail = both[:len(pad)], both[len(pad):]
+        out += pad + payload + tail
+        length = len(out) - offset
+        frame_digest = bytes(frame[96:])
+        try:
+            _note(state, piece, decoded, bytes(payload), offset, length, frame_digest, extent_root)
+        except (KeyError, IndexError, TypeError, ValueError, struct.error):
+            pass
+        if piece.type == sr.INDEX:
+            index_at, index_len, root = offset, length, frame_digest
+    trailer = bytearray(b"BHYVE CKPT END\0\0" + struct.pack("<QQQ", index_at, index_len, len(out) + 128)
+                        + bytes(24) + root)
+    if image.edit_trailer:
+        image.edit_trailer(trailer)
+    return bytes(out + trailer + sha256(bytes(trailer)))
+
+
+def _note(state: _State, piece: Piece, nv: sr.NvList, payload: bytes, offset: int, length: int, digest: bytes,
+          root: bytes) -> None:
+    """Collects what MAP and INDEX will say of a part."""
+    if piece.type == sr.EXTENT:
+        state.stored += len(payload)
+        gpa, size, bitmap = nv[b"gpa"][1], nv[b"size"][1], nv[b"data"][1]
+        if not isinstance(gpa, int) or not isinstance(size, int) or not isinstance(bitmap, bytes):
+            return
+        count = int.from_bytes(bitmap, "little").bit_count()
+        state.entries.append(struct.pack("<QQQII", gpa, offset, length, size, count) + digest + root)
+        state.blocks.append((gpa, size, root))
+        state.data += count
+        return
+    if piece.type == sr.MAP:
+        gpa = struct.unpack_from("<Q", state.entries[0])[0] if state.entries else 0
+        state.maps += struct.pack("<QQQQ", offset, length, gpa, len(state.entries)) + digest
+        state.first += len(state.entries)
+        state.entries = []
+        return
+    if piece.type == sr.INDEX:
+        return
+    entry = [number("type", piece.type), number("offset", offset), number("length", length), binary("digest", digest)]
+    state.parts.append(entry)
+    if piece.type == sr.VM:
+        gpas, lens = nv[b"gpa"], nv[b"len"]
+        if gpas[0] == lens[0] == sr.T_NUMBERS:
+            state.segments = list(zip(gpas[1], lens[1]))
+        if nv[b"ncpus"][0] == nv[b"memsize"][0] == sr.T_NUMBER:
+            state.ncpus, state.memsize = nv[b"ncpus"][1], nv[b"memsize"][1]
+    if piece.type == sr.DEVICE:
+        wanted = {b"section": sr.T_STRING, b"name": sr.T_STRING, b"size": sr.T_NUMBER, b"sha256": sr.T_BINARY}
+        if all(nv[k][0] == t for k, t in wanted.items()):
+            state.devices.append(tuple(nv[k][1] for k in wanted))
+        entry += [nv_pair for nv_pair in to_pairs(nv) if nv_pair[0] in (b"section", b"name", b"size", b"sha256")]
