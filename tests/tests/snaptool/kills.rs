@@ -6,7 +6,7 @@ use std::process::Child;
 
 use rustix::process::Signal;
 
-use crate::kit::{Bench, Ended, FIXTURE, Numbers, SET, send};
+use crate::kit::{Bench, Ended, FIXTURE, Numbers, SET, send, wait_until};
 
 const ROUNDS: usize = 40;
 
@@ -39,7 +39,7 @@ fn is_ours(name: &str, targets: &[&str]) -> bool {
 
 #[test]
 fn a_killed_unpack_leaves_nothing_wrong_and_the_next_one_tidies_up() {
-    let bench = Bench::fixture(FIXTURE);
+    let bench = Bench::in_memory(FIXTURE);
     bench.pack("", "a.snap");
     let good = bench.read("a.snap");
     let fifo = bench.fifo("fifo");
@@ -52,12 +52,14 @@ fn a_killed_unpack_leaves_nothing_wrong_and_the_next_one_tidies_up() {
         if round % 2 == 0 {
             let fed = numbers.below(good.len() as u64);
             writer.write_all(&good[..usize::try_from(fed).unwrap()]).unwrap();
-            spin(numbers.below(1 << 20));
         } else {
+            // Around the moment when the names appear.
             writer.write_all(&good).unwrap();
             drop(writer);
-            spin(numbers.below(1 << 25));
+            let name = format!("b{}", SET[usize::try_from(numbers.below(3)).unwrap()]);
+            wait_until("a name", || bench.path(&name).exists());
         }
+        spin(numbers.below(1 << 16));
         kill(child);
         stages[check_set(&bench, "b")] += 1;
         let left = bench.names().into_iter().filter(|name| !before.contains(name));
@@ -95,9 +97,10 @@ fn a_killed_pack_leaves_the_older_snapshot_or_the_whole_new_one() {
             let enough = numbers.below(4 << 20);
             // Until the temporary is that long, or has become the snapshot.
             loop {
-                let grown = bench.temporaries("a.snap").first().map(|name| {
-                    fs::metadata(bench.path(name)).map_or(u64::MAX, |data| data.len())
-                });
+                let grown = bench
+                    .temporaries("a.snap")
+                    .first()
+                    .map(|name| fs::metadata(bench.path(name)).map_or(u64::MAX, |data| data.len()));
                 let changed = fs::metadata(bench.path("a.snap")).unwrap().len() != old.len() as u64;
                 if changed || grown.is_some_and(|size| size >= enough) {
                     break;

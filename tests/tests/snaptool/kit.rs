@@ -38,6 +38,14 @@ impl Bench {
         bench
     }
 
+    /// The same where syncing costs nothing, if there is such a place.
+    pub(crate) fn in_memory(name: &str) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm");
+        let bench = dir.map_or_else(|_| Self::empty(), |dir| Self { dir });
+        fixtures::unpack(name, bench.dir.path()).unwrap();
+        bench
+    }
+
     /// The same with RAM that is `random` bytes of noise and then zeros.
     pub(crate) fn noisy(random: usize) -> Self {
         let bench = Self::empty();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use snapfmt::nvlist::{Options, View};
 
 use crate::kit::Bench;
 
@@ -43,7 +44,8 @@ fn lists_become_json_and_the_same_bytes_again() {
             assert!(bench.read("again") == bytes, "{name}");
             packed += 1;
         }
-        bench.sh(&format!("$S nvlist --json - {options} <list | $S nvlist --pack - | cmp - again"))
+        bench
+            .sh(&format!("$S nvlist --json - {options} <list | $S nvlist --pack - | cmp - again"))
             .silent(0);
     }
     assert!(packed >= 3, "only {packed} vectors repack identically");
@@ -65,7 +67,12 @@ fn a_list_comes_through_a_pipe_too() {
 #[test]
 fn what_is_no_list_is_refused_in_words() {
     let bench = Bench::empty();
-    for (options, bytes, vector) in vectors("invalid").into_iter().step_by(6) {
+    // Some are wrong only for a reader that asks for certain flags.
+    let wrong = |(_, bytes, json): &(String, Vec<u8>, Value)| {
+        let received = json["nfds"].as_u64().unwrap_or(0);
+        View::parse(bytes, &Options::new().any_flags().descriptors(received)).is_err()
+    };
+    for (options, bytes, vector) in vectors("invalid").into_iter().filter(wrong).step_by(6) {
         let options = format!("nvlist - {options}");
         let ended = bench.feed(&options, &bytes);
         assert!(ended.refusal().starts_with("snaptool: error: stdin: "), "{}", vector["name"]);
