@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::cmd::{inspect, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
+use crate::text;
 
 /// Packs, checks and shows snapshots of bhyve virtual machines.
 ///
@@ -55,9 +56,16 @@ pub fn without_work(error: &clap::Error) -> ExitCode {
             let _ = io::stdout().write_all(words.as_bytes());
             ExitCode::SUCCESS
         }
-        _ => {
-            let words = words.strip_prefix("error: ").unwrap_or(&words);
-            let _ = write!(io::stderr(), "snaptool: error: {words}");
+        kind => {
+            let words = match kind {
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    format!("no command given\n\n{words}")
+                }
+                _ => words.strip_prefix("error: ").unwrap_or(&words).to_owned(),
+            };
+            // Arguments are often names of files; what is wrong with them is quoted.
+            let lines: Vec<_> = words.lines().map(text::one_line).collect();
+            let _ = writeln!(io::stderr(), "snaptool: error: {}", lines.join("\n"));
             ExitCode::from(2)
         }
     }

@@ -139,6 +139,6 @@ fn cannot(doing: &str, shown: &str, error: io::Error) -> io::Error {
 
 fn taken(shown: &str) -> anyhow::Error {
     Trouble::new(format!("{shown} exists already"))
-        .hint("name another file, or allow it to be replaced")
+        .hint("name another file, or remove that one first")
         .into()
 }

@@ -22,6 +22,8 @@ pub struct Stop {
     signal: Arc<AtomicUsize>,
     /// Becomes readable with the first signal and stays so, for those who wait in `poll`.
     wake: Option<Arc<UnixStream>>,
+    /// Whether the next signal kills.
+    kills: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -32,8 +34,9 @@ impl Stop {
     pub fn install() -> io::Result<Self> {
         let (wake, tell) = UnixStream::pair()?;
         tell.set_nonblocking(true)?;
-        let stop = Self { signal: Arc::default(), wake: Some(Arc::new(wake)) };
         let second = Arc::new(AtomicBool::new(false));
+        let wake = Some(Arc::new(wake));
+        let stop = Self { signal: Arc::default(), wake, kills: Arc::clone(&second) };
         let ignored = ignored_signals();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             if ignored & (1 << (signal - 1)) != 0 {
@@ -54,7 +57,17 @@ impl Stop {
     /// A flag that no signal sets, for tests and for callers that have none.
     #[must_use]
     pub fn never() -> Self {
-        Self { signal: Arc::default(), wake: None }
+        Self { signal: Arc::default(), wake: None, kills: Arc::default() }
+    }
+
+    /// Has the first signal kill, from now on. For work that leaves nothing to tidy up and may wait
+    /// where no flag is asked for: for the reader of a pipe.
+    ///
+    /// # Errors
+    /// [`Stopped`] if there was a signal already.
+    pub fn at_once(&self) -> Result<(), Stopped> {
+        self.kills.store(true, Ordering::Relaxed);
+        self.check()
     }
 
     /// Asks whether to go on. Loops over pages or extents ask once a round.
@@ -167,7 +180,7 @@ mod tests {
     #[test]
     fn a_waiting_reader_is_woken_by_the_signal_alone() {
         let (wake, tell) = UnixStream::pair().unwrap();
-        let stop = Stop { signal: Arc::default(), wake: Some(Arc::new(wake)) };
+        let stop = Stop { wake: Some(Arc::new(wake)), ..Stop::never() };
         let (reader, _writer) = UnixStream::pair().unwrap();
         stop.signal.store(15, Ordering::Relaxed);
         io::Write::write_all(&mut &tell, b"x").unwrap();

@@ -1,11 +1,13 @@
 //! `snaptool pack`: bhyve's three files become one.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use snapfmt::Fault;
 use snapfmt::bhyve::config::ConfigKind;
 use snapfmt::bhyve::set::RamLayout;
 use snapfmt::bhyve::{Config, Generation, Meta, disagreements};
@@ -105,8 +107,14 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let config = config.transpose()?;
     let path = args.output.clone().unwrap_or_else(|| beside(&args.base));
     protect(&path, args, &set, stop)?;
+    if path.as_os_str() == "-" || fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+        stop.at_once()?;
+    }
     let mut output = Output::open(&path, Content::Binary, Existing::Replace)?;
-    let sealed = write(&set, meta, config.as_ref(), args, &mut output, stop)?;
+    let sealed = match write(&set, meta, config.as_ref(), args, &mut output, stop) {
+        Ok(sealed) => sealed,
+        Err(error) => return misfit(error, &args.base),
+    };
     set.unchanged()?;
     output.finish()?;
     if path.as_os_str() != "-" {
@@ -115,6 +123,22 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
         writeln!(out, "content  {}", sealed.index.content)?;
     }
     Ok(Answer::Yes)
+}
+
+/// Tells what cannot be put into a snapshot file, whoever writes it, from trouble with writing it.
+fn misfit(error: anyhow::Error, base: &Path) -> anyhow::Result<Answer> {
+    match error.downcast_ref::<snapfmt::Error>().map(snapfmt::Error::fault) {
+        None => Err(error),
+        Some(Fault::Zstd(_)) => Err(Trouble::new("cannot compress")
+            .because(error)
+            .hint("there may be too little memory: a lower level of --compress takes less")
+            .into()),
+        Some(_) => {
+            let words = format!("{}: does not fit into a snapshot file", text::path(base));
+            report(&Trouble::new(words).because(error).into());
+            Ok(Answer::No)
+        }
+    }
 }
 
 fn beside(base: &Path) -> PathBuf {

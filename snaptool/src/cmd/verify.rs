@@ -110,11 +110,11 @@ fn check(path: &Path, name: String, args: &Args, stop: &Stop) -> anyhow::Result<
             file.unchanged()?;
             Ok(report.named_by_index(&file))
         }
-        Source::Stream(_) if args.quick || args.map => {
-            Err(Trouble::new(format!("{name} is a pipe, and a partial check has to jump about"))
-                .hint("leave out --quick and --map, or save the snapshot to a file first")
-                .into())
-        }
+        Source::Stream(_) if args.quick || args.map => Err(Trouble::new(format!(
+            "{name} can be read only once, and a partial check jumps about"
+        ))
+        .hint("leave out --quick and --map, or save the snapshot to a file first")
+        .into()),
         Source::Stream(stream) => {
             from_front(stream, None, Report::new(name, "snapshot", args), args, stop)
         }

@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use rustix::fs::{OFlags, fcntl_getfl};
 
 use super::{Content, Existing, cannot};
 use crate::exit::Trouble;
@@ -24,6 +27,11 @@ impl Direct {
         // A copy of the descriptor, because `io::Stdout` looks for line ends in what it is given.
         let file = io::stdout().as_fd().try_clone_to_owned();
         let file = File::from(file.map_err(|error| cannot("use", &name, error))?);
+        if content == Content::Binary && was_closed(&file) {
+            return Err(Trouble::new("stdout is closed")
+                .hint("name a file with -o, or open /dev/null for writing to throw all away")
+                .into());
+        }
         let durable = file.metadata().is_ok_and(|data| data.is_file());
         Self { file, name, stdout: true, durable }.unless_terminal(content)
     }
@@ -66,6 +74,15 @@ impl Direct {
         }
         Ok(())
     }
+}
+
+/// Whether stdout was closed when we were started: Rust then opens `/dev/null` in its place, for
+/// reading and writing, and everything that is written would be lost without an error.
+fn was_closed(file: &File) -> bool {
+    let device = |data: io::Result<std::fs::Metadata>| data.map(|data| data.rdev()).ok();
+    let ours = device(file.metadata()).filter(|&device| device != 0);
+    let both_ways = fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    both_ways && ours.is_some() && ours == device(std::fs::metadata("/dev/null"))
 }
 
 impl Write for Direct {

@@ -34,6 +34,7 @@ pub struct Args {
 /// # Errors
 /// Trouble with files. A malformed list, or a description of none, is an answer: no.
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    stop.at_once()?;
     let input = Input::open(&args.input, stop)?;
     let name = input.name().to_owned();
     // A description spends up to 2 digits on a byte, and words on every pair.

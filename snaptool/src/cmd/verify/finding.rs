@@ -28,9 +28,11 @@ pub(super) struct Item {
     bhyve: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
-    /// Whether `place` only says that a frame is damaged.
+    /// Whether `place` says what kind of thing is damaged, and not which one.
     #[serde(skip)]
     nameless: bool,
+    #[serde(skip)]
+    frame: bool,
 }
 
 impl Item {
@@ -46,7 +48,7 @@ impl Item {
         bhyve.into_iter().chain(hint)
     }
 
-    /// Names the part whose frame is damaged, if an intact index lists it.
+    /// Names the part that is damaged, or whose frame is, if an intact index lists it.
     pub(super) fn name_by_index(&mut self, file: &FileInput) {
         let Some(at) = self.offset.filter(|_| self.nameless) else { return };
         let Ok(seeker) = Seeker::open(file) else { return };
@@ -71,7 +73,8 @@ impl Item {
             maps.ok().and(found).map(|gpa| Section::Extent { gpa })
         };
         if let Some(section) = part.or_else(map).or_else(extent) {
-            self.place = format!("frame of {section}");
+            self.place =
+                if self.frame { format!("frame of {section}") } else { section.to_string() };
         }
     }
 }
@@ -100,7 +103,11 @@ pub(super) fn from_error(error: &Error) -> Item {
         message: error.fault().to_string(),
         bhyve: None,
         hint: error.fault().hint(),
-        nameless: matches!(error.section(), Section::Frame),
+        nameless: matches!(
+            error.section(),
+            Section::Frame | Section::Part(Kind::Device | Kind::Extent)
+        ),
+        frame: matches!(error.section(), Section::Frame),
     }
 }
 
@@ -117,6 +124,7 @@ pub(super) fn root_differs(expected: Digest, found: Digest) -> Item {
         bhyve: None,
         hint: fault.hint(),
         nameless: false,
+        frame: false,
     }
 }
 
@@ -144,6 +152,7 @@ pub(super) fn from_rules(findings: &[Finding]) -> impl Iterator<Item = Item> {
             bhyve: Some(finding.rule.bhyve),
             hint: Some(finding.advice()),
             nameless: false,
+            frame: false,
         }
     })
 }
