@@ -14,6 +14,11 @@ pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     verdict(facts, out)?;
     if !facts.damage.is_empty() {
         damage(facts, out)?;
+        if facts.damage.iter().any(|damage| damage.fault == "not-a-snapshot")
+            && facts.layout.iter().all(|range| range.status != "intact")
+        {
+            return Ok(());
+        }
         writeln!(out)?;
     }
     identity(facts, out)?;
