@@ -119,7 +119,7 @@ impl StagedSet {
             Part::Record(record) => self.kern.write_all(record.bytes())?,
             Part::Extent(extent) => self.pages(&extent.block)?,
             Part::Config(_) => {
-                note("the three files have no place for the configuration: see `snaptool inspect`");
+                note("the configuration is left out: it has no place in the three files");
             }
             Part::Other(part) => note(&format!("left out: {} part", part.kind())),
             _ => {}

@@ -75,9 +75,10 @@ fn a_signal_during_unpack_leaves_nothing() {
         let bench = Bench::fixture(FIXTURE);
         bench.pack("", "a.snap");
         let good = bench.read("a.snap");
-        let fifo = bench.fifo("fifo");
+        bench.fifo("fifo");
         let before = bench.names();
         for fed in [0, 5000, good.len() / 2, good.len() - 1] {
+            let fifo = bench.fifo("fifo");
             let child = bench.command("unpack fifo -o b").spawn().unwrap();
             let mut writer = File::options().write(true).open(&fifo).unwrap();
             writer.write_all(&good[..fed]).unwrap();

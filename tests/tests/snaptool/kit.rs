@@ -18,6 +18,9 @@ use tests::fixtures;
 /// The fixture for what needs no particular one.
 pub(crate) const FIXTURE: &str = "intel-1cpu-fbsd";
 
+/// The one with 4 GiB of RAM and a record of 32 MiB, which takes its time.
+pub(crate) const LARGE: &str = "intel-4cpu-highmem";
+
 /// What three files are called beside the name of their RAM.
 pub(crate) const SET: [&str; 3] = ["", ".kern", ".meta"];
 
@@ -31,24 +34,21 @@ impl Bench {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// A folder with a fixture's three files: `vm.ckp` and those beside it.
-    pub(crate) fn fixture(name: &str) -> Self {
-        let bench = Self::empty();
-        fixtures::unpack(name, bench.dir.path()).unwrap();
-        bench
+    /// A folder for little, where syncing costs nothing if there is such a place.
+    pub(crate) fn in_memory() -> Self {
+        tempfile::tempdir_in("/dev/shm").map_or_else(|_| Self::empty(), |dir| Self { dir })
     }
 
-    /// The same where syncing costs nothing, if there is such a place.
-    pub(crate) fn in_memory(name: &str) -> Self {
-        let dir = tempfile::tempdir_in("/dev/shm");
-        let bench = dir.map_or_else(|_| Self::empty(), |dir| Self { dir });
+    /// A folder with a fixture's three files: `vm.ckp` and those beside it.
+    pub(crate) fn fixture(name: &str) -> Self {
+        let bench = if name == LARGE { Self::empty() } else { Self::in_memory() };
         fixtures::unpack(name, bench.dir.path()).unwrap();
         bench
     }
 
     /// The same with RAM that is `random` bytes of noise and then zeros.
     pub(crate) fn noisy(random: usize) -> Self {
-        let bench = Self::empty();
+        let bench = if random > 4 << 20 { Self::empty() } else { Self::in_memory() };
         fixtures::unpack_without_memory(FIXTURE, bench.dir.path()).unwrap();
         let ram = File::options().write(true).open(bench.path("vm.ckp")).unwrap();
         ram.write_all_at(&noise(random), 0).unwrap();
@@ -139,8 +139,11 @@ impl Bench {
         self.write(name, text.replacen(from, to, 1));
     }
 
+    /// A new named pipe. An older one may hold bytes yet: a process that another test just forked
+    /// may have its end open for a moment.
     pub(crate) fn fifo(&self, name: &str) -> PathBuf {
         let path = self.path(name);
+        let _ = fs::remove_file(&path);
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
         path
     }

@@ -23,7 +23,7 @@ fn vectors(kind: &str) -> Vec<(String, Vec<u8>, Value)> {
 
 #[test]
 fn lists_become_json_and_the_same_bytes_again() {
-    let bench = Bench::empty();
+    let bench = Bench::in_memory();
     let mut packed = 0;
     for (options, bytes, vector) in vectors("valid").into_iter().step_by(4) {
         let name = &vector["name"];
@@ -53,7 +53,7 @@ fn lists_become_json_and_the_same_bytes_again() {
 
 #[test]
 fn a_list_comes_through_a_pipe_too() {
-    let bench = Bench::empty();
+    let bench = Bench::in_memory();
     let all = vectors("valid");
     let (_, bytes, _) = all.iter().find(|vector| vector.2["name"] == "all_types").unwrap();
     bench.write("list", bytes);
@@ -66,7 +66,7 @@ fn a_list_comes_through_a_pipe_too() {
 
 #[test]
 fn what_is_no_list_is_refused_in_words() {
-    let bench = Bench::empty();
+    let bench = Bench::in_memory();
     // Some are wrong only for a reader that asks for certain flags.
     let wrong = |(_, bytes, json): &(String, Vec<u8>, Value)| {
         let received = json["nfds"].as_u64().unwrap_or(0);

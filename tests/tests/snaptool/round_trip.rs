@@ -5,10 +5,7 @@ use std::fs;
 
 use tests::fixtures::fixtures;
 
-use crate::kit::{Bench, FIXTURE, SET};
-
-/// The one with 4 GiB of RAM and a large record, which takes its time.
-const LARGE: &str = "intel-4cpu-highmem";
+use crate::kit::{Bench, FIXTURE, LARGE, SET};
 
 fn there_and_back(name: &str, methods: &[&str]) {
     let bench = Bench::fixture(name);

@@ -60,6 +60,7 @@ fn a_signal_ends_pack_though_nobody_reads_what_it_writes() {
         Ended::waited(child).died(signal);
 
         // Nobody even opens the pipe.
+        bench.fifo("fifo");
         let child = bench.command("pack vm.ckp -o fifo").spawn().unwrap();
         wait_until_asleep(&child);
         send(&child, signal);
@@ -78,6 +79,7 @@ fn a_named_pipe_serves_as_input_and_output() {
     bench.run("verify a.snap").silent(0);
 
     for command in ["verify fifo", "unpack fifo -o b"] {
+        let fifo = bench.fifo("fifo");
         let child = bench.command(command).spawn().unwrap();
         let mut writer = File::options().write(true).open(&fifo).unwrap();
         writer.write_all(&bench.read("a.snap")).unwrap();
@@ -158,7 +160,7 @@ fn a_full_stdout_is_trouble() {
 
 #[test]
 fn devices_and_files_without_bytes_are_no_snapshots() {
-    let bench = Bench::empty();
+    let bench = Bench::in_memory();
     bench.write("empty", "");
     for input in ["/dev/null", "/dev/zero", "empty"] {
         let ended = bench.run(&format!("verify {input}"));
