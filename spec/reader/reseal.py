@@ -231,6 +231,8 @@ def build(image: Image) -> bytes:
                     _extent_root(state, decoded, bytes(payload))
             except (KeyError, IndexError, TypeError, ValueError):
                 pass
+            if not isinstance(extent_root, bytes) or len(extent_root) != 32:
+                extent_root = bytes(32)
             if piece.flags & 1:
                 digest = extent_root
         frame = bytearray(b"BHYVPART" + struct.pack("<IIIIQ", piece.type, piece.flags, len(nv), piece.alignment,
