@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::kind::Kind;
 use crate::limits;
-use crate::nvlist::Nvlist;
 use crate::part::codec::{self, Compression};
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// What identifies a record and its bytes.
@@ -62,17 +63,6 @@ impl RecordId {
         }
         Ok(())
     }
-
-    pub(crate) fn from_pairs(pairs: &Pairs<'_>) -> Result<Self, Fault> {
-        let id = Self {
-            section: pairs.text("section")?,
-            name: pairs.text("name")?,
-            size: pairs.number("size")?,
-            sha256: pairs.digest("sha256")?,
-        };
-        id.bounds()?;
-        Ok(id)
-    }
 }
 
 impl fmt::Display for RecordId {
@@ -88,6 +78,16 @@ pub struct Record {
     id: RecordId,
     bytes: Vec<u8>,
     stored: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs<'a> {
+    section: &'a str,
+    name: &'a str,
+    size: u64,
+    sha256: Digest,
+    encoding: &'a str,
 }
 
 impl Record {
@@ -106,16 +106,11 @@ impl Record {
         }
         let stored = codec::compress(bytes, compression)?;
         let encoding = if stored.is_some() { codec::ZSTD } else { codec::RAW };
-        let list = Nvlist::builder()
-            .string("section", &id.section)
-            .string("name", &id.name)
-            .number("size", id.size)
-            .binary("sha256", id.sha256.as_bytes())
-            .string("encoding", encoding)
-            .build()?;
+        let RecordId { section, name, size, sha256 } = id;
+        let pairs = Pairs { section, name, size: *size, sha256: *sha256, encoding };
         match stored {
-            Some(stored) => Encoded::new(Kind::Device, &list, stored),
-            None => Encoded::new(Kind::Device, &list, bytes),
+            Some(stored) => Encoded::new(Kind::Device, &pairs, stored),
+            None => Encoded::new(Kind::Device, &pairs, bytes),
         }
     }
 
@@ -150,9 +145,10 @@ impl Record {
 }
 
 fn head(list: &[u8]) -> Result<(RecordId, bool), Fault> {
-    let pairs = Pairs::parse(list, &["section", "name", "size", "sha256", "encoding"])?;
-    let id = RecordId::from_pairs(&pairs)?;
-    match pairs.text("encoding")?.as_str() {
+    let Pairs { section, name, size, sha256, encoding } = pairs::read(list)?;
+    let id = RecordId { section: section.to_owned(), name: name.to_owned(), size, sha256 };
+    id.bounds()?;
+    match encoding {
         codec::RAW => Ok((id, false)),
         codec::ZSTD => Ok((id, true)),
         other => Err(Fault::Value {

@@ -14,11 +14,12 @@ pub mod meta;
 pub mod pairs;
 pub mod vm;
 
+use serde::Serialize;
+
 use crate::digest::Digest;
 use crate::error::Fault;
 use crate::layout::frame::Frame;
 use crate::layout::kind::Kind;
-use crate::nvlist::Nvlist;
 
 pub use intact::Intact;
 
@@ -35,10 +36,10 @@ pub struct Encoded<'a> {
 impl<'a> Encoded<'a> {
     fn new(
         kind: Kind,
-        list: &Nvlist,
+        pairs: &impl Serialize,
         payload: impl Into<std::borrow::Cow<'a, [u8]>>,
     ) -> Result<Self, Fault> {
-        let part = Self { kind, nvlist: list.pack()?, payload: payload.into(), tree: None };
+        let part = Self { kind, nvlist: pairs::pack(pairs)?, payload: payload.into(), tree: None };
         let limit = kind.nvlist_limit().into();
         let found = part.nvlist.len() as u64;
         if found > limit {
