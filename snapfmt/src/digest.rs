@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
 use sha2::Digest as _;
 
 /// The length of a digest in bytes.
@@ -58,6 +60,34 @@ impl FromStr for Digest {
         let mut bytes = [0; LEN];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| NotADigest)?;
         Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Digest {
+    /// As the 32 bytes.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl de::Visitor<'_> for Bytes {
+            type Value = Digest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a digest of 32 bytes")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Digest, E> {
+                let array = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+                Ok(Digest(array))
+            }
+        }
+
+        from.deserialize_bytes(Bytes)
     }
 }
 

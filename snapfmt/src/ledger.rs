@@ -92,6 +92,9 @@ impl Ledger {
             Kind::Map if self.pending.is_empty() => {
                 order("a MAP part follows the extents it lists")
             }
+            Kind::Map if self.maps.len() >= limits::MAPS => {
+                limit("the number of MAP parts", self.maps.len() + 1, limits::MAPS)
+            }
             Kind::Index if !self.pending.is_empty() => {
                 order("the last extents are in no MAP part yet")
             }

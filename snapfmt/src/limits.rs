@@ -43,8 +43,11 @@ pub const EXTENT_MIN: u64 = 64 << 10;
 pub const EXTENT_MAX: u64 = 4 << 20;
 /// Entries of a MAP part.
 pub const MAP_ENTRIES: usize = 4096;
-/// The payload of INDEX: 131072 MAP parts, 512 TiB in extents of 1 MiB.
+/// MAP parts of a file: 512 TiB in extents of 1 MiB. Readers hold their places until INDEX.
+pub const MAPS: usize = 1 << 17;
+/// The payload of INDEX: 64 bytes for each MAP part.
 pub const INDEX_PAYLOAD: u64 = 8 << 20;
+const _: () = assert!(MAPS as u64 * 64 == INDEX_PAYLOAD);
 /// DEVICE parts of a file; a VM has tens of records.
 pub const DEVICES: usize = 1024;
 /// Optional parts of a file.

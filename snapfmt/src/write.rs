@@ -166,9 +166,13 @@ impl Writer {
     }
 
     /// Ends the records; memory comes next.
-    #[must_use]
-    pub fn memory(self) -> MemoryWriter {
-        MemoryWriter(self)
+    ///
+    /// # Errors
+    /// A `.meta` text that does not agree with the records: better now than after a terabyte.
+    pub fn memory(self) -> Result<MemoryWriter, Error> {
+        let wrong = self.sink.error(Kind::Meta);
+        self.sink.ledger.check_records().map_err(wrong)?;
+        Ok(MemoryWriter(self))
     }
 }
 

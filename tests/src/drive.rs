@@ -223,7 +223,7 @@ pub fn write_to(
         writer.record(&record.section, &record.name, &record.bytes, &mut out)?;
         flush(&mut out);
     }
-    let mut writer = writer.memory();
+    let mut writer = writer.memory().unwrap();
     for extent in &plan.extents {
         let mut ram = vec![0; extent.size as usize];
         for (number, page) in &extent.pages {

@@ -89,7 +89,7 @@ fn pack_from(
         let bytes = plain.kern.get(from..to).unwrap_or_default();
         writer.record(meta.key(record.section), &record.name, bytes, &mut out)?;
     }
-    let mut writer = writer.memory();
+    let mut writer = writer.memory().unwrap();
     for segment in layout.segments() {
         for at in (0..segment.len).step_by(BLOCK) {
             let len = usize::try_from(segment.len - at)?.min(BLOCK);

@@ -109,7 +109,7 @@ fn records_that_could_not_be_read_are_not_written() {
     let config = ConfigText { kind: "command-line".to_owned(), text: vec![], files: vec![] };
     says(&writer.config(&config, &mut out).unwrap_err(), "order", "§2.2");
     // `.meta` lists one record more.
-    says(&writer.memory().finish(&mut out).unwrap_err(), "disagree", "§5.2.1");
+    says(&writer.memory().err().unwrap(), "disagree", "§5.2.1");
 }
 
 fn memory(out: &mut Vec<u8>) -> MemoryWriter {
@@ -117,7 +117,7 @@ fn memory(out: &mut Vec<u8>) -> MemoryWriter {
     for record in Plan::small().records {
         writer.record(&record.section, &record.name, &record.bytes, out).unwrap();
     }
-    writer.memory()
+    writer.memory().unwrap()
 }
 
 fn block(gpa: u64, size: u64, pages: &[usize]) -> Block {
@@ -175,7 +175,7 @@ fn what_is_refused_leaves_no_trace() {
         writer.record("kern", &record.name, &record.bytes, &mut out).unwrap_err();
         writer.config(&config, &mut out).unwrap_err();
     }
-    let mut writer = writer.memory();
+    let mut writer = writer.memory().unwrap();
     for extent in Plan::small().extents {
         let mut data = Bitmap::new(16);
         extent.pages.keys().for_each(|&page| data.set(page as usize));

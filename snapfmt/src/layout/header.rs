@@ -1,11 +1,14 @@
 //! The header block: 4096 bytes that name producer, VM, time and features, readable for ever (§3).
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
 use crate::cursor::Cursor;
 use crate::digest::{self, Digest};
 use crate::error::{Error, Fault, Located, Section};
 use crate::limits;
-use crate::nvlist::{self, Nvlist};
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 
 /// The length of the header block in bytes.
 pub const LEN: usize = 4096;
@@ -13,14 +16,17 @@ pub const LEN: usize = 4096;
 pub const MAGIC: &[u8; 22] = b"BHYVE CHECKPOINT IMAGE";
 /// The version that this library writes and reads: the draft.
 pub const VERSION: u32 = 0;
+/// The feature of files that have a parent (§9.5), which this library does not know yet.
+const DELTA: &str = "delta";
 const MAGIC_FIELD: usize = 56;
 const NVLIST_AT: usize = 68;
 const COVERED: usize = LEN - digest::LEN;
 const NVLIST_LIMIT: usize = COVERED - NVLIST_AT;
 const _: () = assert!(MAGIC_FIELD + 4 + 4 + 4 == NVLIST_AT && NVLIST_LIMIT == 3996);
 
-/// What the header block says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the header block says: the pairs of its nvlist. Those that this library does not know are
+/// passed over (§3.7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Program and version that wrote the file.
     pub producer: String,
@@ -33,8 +39,10 @@ pub struct Header {
     /// Unix time in seconds.
     pub created: u64,
     /// Features without which the file cannot be read (§9.3). This library knows none.
+    #[serde(default)]
     pub incompatible: Vec<String>,
     /// Features that a reader may ignore.
+    #[serde(default)]
     pub compatible: Vec<String>,
 }
 
@@ -51,22 +59,7 @@ impl Header {
     }
 
     fn bytes(&self) -> Result<(Vec<u8>, Digest), Fault> {
-        let mut list = Nvlist::builder()
-            .string("producer", &self.producer)
-            .string("uuid", &self.uuid)
-            .string("vm_name", &self.vm_name);
-        if let Some(uuid) = &self.vm_uuid {
-            list = list.string("vm_uuid", uuid);
-        }
-        list = list.number("created", self.created);
-        for (name, features) in
-            [("incompatible", &self.incompatible), ("compatible", &self.compatible)]
-        {
-            if !features.is_empty() {
-                list = list.string_array(name, features.iter().map(String::as_str));
-            }
-        }
-        let list = list.build()?.pack()?;
+        let list = pairs::pack(self)?;
         if list.len() > NVLIST_LIMIT {
             return Err(Fault::OverLimit {
                 what: "the size of the header's nvlist",
@@ -134,21 +127,24 @@ impl Header {
     }
 
     fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
-        let pairs = Pairs::parse_open(list)?;
-        Ok(Self {
-            producer: pairs.text("producer")?,
-            uuid: uuid(pairs.text("uuid")?)?,
-            vm_name: vm_name(pairs.text("vm_name")?)?,
-            vm_uuid: pairs.find_text("vm_uuid")?,
-            created: pairs.number("created")?,
-            incompatible: features(&pairs, "incompatible")?,
-            compatible: features(&pairs, "compatible")?,
-        })
+        let header: Self = pairs::read(list)?;
+        uuid("the file's UUID", &header.uuid)?;
+        header.vm_uuid.as_deref().map_or(Ok(()), |text| uuid("the VM's UUID", text))?;
+        vm_name(&header.vm_name)?;
+        features("incompatible", &header.incompatible)?;
+        features("compatible", &header.compatible)?;
+        let delta = header.incompatible.iter().any(|feature| feature == DELTA);
+        if pairs::view(list)?.has("parent") && !delta {
+            let (what, found) = ("`parent`", "there".to_owned());
+            let must = "it is there only in a file with the feature delta";
+            return Err(Fault::Value { what, found, must, rule: "§3" });
+        }
+        Ok(header)
     }
 }
 
-/// A VM's name within its limits (§5.1.1).
-pub(crate) fn vm_name(name: String) -> Result<String, Fault> {
+/// Checks the limits of a VM's name (§5.1.1).
+pub(crate) fn vm_name(name: &str) -> Result<(), Fault> {
     if name.len() > limits::VM_NAME {
         return Err(Fault::Value {
             what: "the VM's name",
@@ -157,40 +153,39 @@ pub(crate) fn vm_name(name: String) -> Result<String, Fault> {
             rule: "§5.1.1",
         });
     }
-    Ok(name)
+    Ok(())
 }
 
-fn uuid(text: String) -> Result<String, Fault> {
+fn uuid(what: &'static str, text: &str) -> Result<(), Fault> {
     let shaped = text.len() == 36
         && text.bytes().enumerate().all(|(i, byte)| match i {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         });
     if shaped {
-        return Ok(text);
+        return Ok(());
     }
     let must = "a UUID has 36 characters, of which 32 are hexadecimal digits";
-    Err(Fault::Value { what: "the file's UUID", found: text, must, rule: "§3" })
+    Err(Fault::Value { what, found: text.to_owned(), must, rule: "§3" })
 }
 
-fn features(pairs: &Pairs<'_>, name: &'static str) -> Result<Vec<String>, Fault> {
-    let Some(found) = pairs.find_texts(name)? else { return Ok(Vec::new()) };
+/// Checks a feature list (§9.3). One without names is absent: libnv has no empty arrays.
+fn features(what: &'static str, found: &[String]) -> Result<(), Fault> {
     let named = |feature: &String| {
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        (1..=limits::FEATURE_NAME).contains(&feature.len()) && feature.bytes().all(legal)
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let word = |word: &str| !word.is_empty() && word.bytes().all(legal);
+        feature.len() <= limits::FEATURE_NAME && feature.split('-').all(word)
     };
-    let mut sorted = found.clone();
-    sorted.sort();
-    sorted.dedup();
-    if found.is_empty() || sorted.len() != found.len() || !found.iter().all(named) {
-        return Err(Fault::Value {
-            what: name,
-            found: found.join(", "),
-            must: "a feature list has names of 1 to 63 lower-case characters, each once",
-            rule: "§9.3",
-        });
+    let once = found.iter().collect::<BTreeSet<_>>().len() == found.len();
+    if once && found.iter().all(named) {
+        return Ok(());
     }
-    Ok(found)
+    Err(Fault::Value {
+        what,
+        found: found.join(", "),
+        must: "a feature is up to 63 bytes of lower-case words joined by -, and is listed once",
+        rule: "§9.3",
+    })
 }
 
 fn intact(bytes: &[u8]) -> Result<Digest, Located> {
@@ -204,10 +199,4 @@ fn intact(bytes: &[u8]) -> Result<Digest, Located> {
         return Err(Fault::Digest { what: "header block", rule: "§3.6" }.at(0));
     }
     Ok(stored)
-}
-
-impl From<nvlist::Missing> for Fault {
-    fn from(missing: nvlist::Missing) -> Self {
-        Self::Pair(missing.to_string())
-    }
 }

@@ -74,6 +74,12 @@ impl MemoryMap {
         self.segments.iter().any(|s| (s.gpa..s.end()).contains(&gpa))
     }
 
+    /// How many pages of `[from, to)` are RAM.
+    #[must_use]
+    pub fn pages(&self, from: u64, to: u64) -> u64 {
+        self.runs(from, to).filter(|run| run.2).map(|(start, end, _)| (end - start) / PAGE).sum()
+    }
+
     /// Divides `[from, to)` into runs that are RAM (`true`) or absent (`false`), ascending.
     pub fn runs(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64, bool)> {
         let mut at = from;

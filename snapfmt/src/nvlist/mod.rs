@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! bytes --View::parse--> View (borrows, checked) --to_nvlist--> Nvlist (owned) --pack--> bytes
-//!                                     Builder --build--^
+//!                          |                          ^    ^
+//!                          |            Builder --build    |
+//!                          +--from_view--> Rust type --to_nvlist
 //! ```
 //!
 //! This module knows the packed format: all types, both byte orders on reading, little-endian on
@@ -47,12 +49,14 @@ mod check;
 mod error;
 mod owned;
 mod pack;
+pub mod serde;
 mod value;
 mod view;
 mod wire;
 
 use std::fmt;
 
+pub use self::serde::{from_nvlist, from_view, to_nvlist};
 pub use builder::Builder;
 pub use error::{Errno, Error, ErrorKind, Found, Missing, UnknownPair};
 pub use owned::{Nvlist, OwnedPair, OwnedValue};

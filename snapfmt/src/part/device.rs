@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::kind::Kind;
 use crate::limits;
-use crate::nvlist::Nvlist;
 use crate::part::codec::{self, Compression};
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// What identifies a record and its bytes.
@@ -62,17 +63,6 @@ impl RecordId {
         }
         Ok(())
     }
-
-    pub(crate) fn from_pairs(pairs: &Pairs<'_>) -> Result<Self, Fault> {
-        let id = Self {
-            section: pairs.text("section")?,
-            name: pairs.text("name")?,
-            size: pairs.number("size")?,
-            sha256: pairs.digest("sha256")?,
-        };
-        id.bounds()?;
-        Ok(id)
-    }
 }
 
 impl fmt::Display for RecordId {
@@ -88,6 +78,16 @@ pub struct Record {
     id: RecordId,
     bytes: Vec<u8>,
     stored: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs<'a> {
+    section: &'a str,
+    name: &'a str,
+    size: u64,
+    sha256: Digest,
+    encoding: &'a str,
 }
 
 impl Record {
@@ -106,16 +106,11 @@ impl Record {
         }
         let stored = codec::compress(bytes, compression)?;
         let encoding = if stored.is_some() { codec::ZSTD } else { codec::RAW };
-        let list = Nvlist::builder()
-            .string("section", &id.section)
-            .string("name", &id.name)
-            .number("size", id.size)
-            .binary("sha256", id.sha256.as_bytes())
-            .string("encoding", encoding)
-            .build()?;
+        let RecordId { section, name, size, sha256 } = id;
+        let pairs = Pairs { section, name, size: *size, sha256: *sha256, encoding };
         match stored {
-            Some(stored) => Encoded::new(Kind::Device, &list, stored),
-            None => Encoded::new(Kind::Device, &list, bytes),
+            Some(stored) => Encoded::new(Kind::Device, &pairs, stored),
+            None => Encoded::new(Kind::Device, &pairs, bytes),
         }
     }
 
@@ -123,11 +118,20 @@ impl Record {
     ///
     /// # Errors
     /// A breach of §5.4.
-    pub fn open(part: &Intact) -> Result<Self, Error> {
+    pub fn open(part: Intact) -> Result<Self, Error> {
         let (id, compressed) = head(part.nvlist()).map_err(|fault| part.wrong(fault))?;
-        let bytes = decode(&id, compressed, part.payload());
-        let bytes = bytes.map_err(|fault| part.wrong_payload(fault))?;
-        Ok(Self { id, bytes, stored: part.payload().len() as u64 })
+        let (at, stored) = (part.spans().payload_at, part.payload().len() as u64);
+        let wrong = |fault: Fault| fault.at(at).within(id.place());
+        let size = decoded_size(&id, compressed, stored).map_err(wrong)?;
+        let bytes = if compressed {
+            codec::decompress(part.payload(), size).map_err(wrong)?
+        } else {
+            part.into_payload()
+        };
+        if Digest::of(&bytes) != id.sha256 {
+            return Err(wrong(Fault::Digest { what: "record", rule: "§5.4.6" }));
+        }
+        Ok(Self { id, bytes, stored })
     }
 
     /// What identifies it.
@@ -150,9 +154,10 @@ impl Record {
 }
 
 fn head(list: &[u8]) -> Result<(RecordId, bool), Fault> {
-    let pairs = Pairs::parse(list, &["section", "name", "size", "sha256", "encoding"])?;
-    let id = RecordId::from_pairs(&pairs)?;
-    match pairs.text("encoding")?.as_str() {
+    let Pairs { section, name, size, sha256, encoding } = pairs::read(list)?;
+    let id = RecordId { section: section.to_owned(), name: name.to_owned(), size, sha256 };
+    id.bounds()?;
+    match encoding {
         codec::RAW => Ok((id, false)),
         codec::ZSTD => Ok((id, true)),
         other => Err(Fault::Value {
@@ -164,22 +169,19 @@ fn head(list: &[u8]) -> Result<(RecordId, bool), Fault> {
     }
 }
 
-fn decode(id: &RecordId, compressed: bool, payload: &[u8]) -> Result<Vec<u8>, Fault> {
-    let size = usize::try_from(id.size).unwrap_or(usize::MAX);
-    let sized = if compressed { payload.len() < size } else { payload.len() == size };
+/// The size of the record, if a payload of `stored` bytes may hold it.
+fn decoded_size(id: &RecordId, compressed: bool, stored: u64) -> Result<usize, Fault> {
+    let size = id.size;
+    let sized = if compressed { stored < size } else { stored == size };
     if !sized {
         return Err(Fault::Value {
             what: "the size of the payload",
-            found: format!("{} bytes for a record of {size}", payload.len()),
+            found: format!("{stored} bytes for a record of {size}"),
             must: "it is the record's if raw, and less if compressed",
             rule: "§5.4.5",
         });
     }
-    let bytes = if compressed { codec::decompress(payload, size)? } else { payload.to_vec() };
-    if Digest::of(&bytes) != id.sha256 {
-        return Err(Fault::Digest { what: "record", rule: "§5.4.6" });
-    }
-    Ok(bytes)
+    Ok(usize::try_from(size).unwrap_or(usize::MAX))
 }
 
 /// The section that an intact nvlist names, for errors.

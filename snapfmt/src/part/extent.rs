@@ -1,5 +1,7 @@
 //! EXTENT parts: one aligned block of memory each (§6.2).
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::kind::Kind;
@@ -7,9 +9,8 @@ use crate::limits;
 use crate::memory::bitmap::Bitmap;
 use crate::memory::block::Block;
 use crate::memory::map::MemoryMap;
-use crate::nvlist::Nvlist;
 use crate::part::codec::{self, Compression};
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// A block of memory whose pages were checked against its part.
@@ -55,18 +56,18 @@ impl Extent {
         }
         let root = block.root(map);
         let stored = codec::compress(&block.pages, compression)?;
-        let list = Nvlist::builder()
-            .number("gpa", block.gpa)
-            .number("size", block.size)
-            .binary("data", block.data.as_bytes());
+        let encoding = if stored.is_some() { codec::ZSTD } else { codec::RAW };
+        let pairs = Pairs {
+            gpa: block.gpa,
+            size: block.size,
+            data: block.data.as_bytes(),
+            encoding,
+            root: stored.is_some().then_some(root),
+        };
         let part = match stored {
-            Some(stored) => {
-                let list = list.string("encoding", codec::ZSTD).binary("root", root.as_bytes());
-                Encoded::new(Kind::Extent, &list.build()?, stored)?
-            }
+            Some(stored) => Encoded::new(Kind::Extent, &pairs, stored)?,
             None => {
-                let list = list.string("encoding", codec::RAW).build()?;
-                let part = Encoded::new(Kind::Extent, &list, block.pages.as_slice())?;
+                let part = Encoded::new(Kind::Extent, &pairs, block.pages.as_slice())?;
                 Encoded { aligned: true, tree: Some(root), ..part }
             }
         };
@@ -90,6 +91,17 @@ impl Extent {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs<'a> {
+    gpa: u64,
+    size: u64,
+    #[serde(with = "crate::nvlist::serde::binary", borrow)]
+    data: &'a [u8],
+    encoding: &'a str,
+    root: Option<Digest>,
+}
+
 struct Head {
     gpa: u64,
     size: u64,
@@ -100,13 +112,11 @@ struct Head {
 
 impl Head {
     fn parse(list: &[u8], map: &MemoryMap) -> Result<Self, Fault> {
-        let pairs = Pairs::parse(list, &["gpa", "size", "data", "encoding", "root"])?;
-        let (gpa, size) = (pairs.number("gpa")?, pairs.number("size")?);
+        let Pairs { gpa, size, data, encoding, root } = pairs::read(list)?;
         check_block(gpa, size)?;
-        let data = Bitmap::from_bytes(pairs.binary("data")?);
+        let data = Bitmap::from_bytes(data);
         check_bitmap(map, gpa, size, &data)?;
-        let (encoding, root) = (pairs.text("encoding")?, pairs.find_digest("root")?);
-        if ![codec::RAW, codec::ZSTD].contains(&encoding.as_str()) {
+        if ![codec::RAW, codec::ZSTD].contains(&encoding) {
             let found = encoding.escape_default().to_string();
             let must = "it is raw or zstd";
             return Err(Fault::Value {
@@ -178,8 +188,11 @@ fn check_bitmap(map: &MemoryMap, gpa: u64, size: u64, data: &Bitmap) -> Result<(
     Ok(())
 }
 
-/// The section that an intact nvlist names, for errors.
+/// The section that an intact nvlist names, for errors; whatever is wrong with its other pairs.
 pub(crate) fn label(list: &[u8]) -> Option<Section> {
-    let gpa = Pairs::parse_open(list).ok()?.number("gpa").ok()?;
-    Some(Section::Extent { gpa })
+    #[derive(Deserialize)]
+    struct Label {
+        gpa: u64,
+    }
+    pairs::read(list).ok().map(|Label { gpa }| Section::Extent { gpa })
 }

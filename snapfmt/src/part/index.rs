@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cursor::Cursor;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Located};
 use crate::layout::PART_ALIGN;
 use crate::layout::kind::Kind;
 use crate::limits;
-use crate::nvlist::Nvlist;
 use crate::part::device::RecordId;
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// The length of an entry of the table of maps in bytes.
@@ -76,8 +77,33 @@ pub struct Index {
     pub maps: Vec<MapRef>,
 }
 
-const NAMES: [&str; 8] =
-    ["header", "content", "memory_root", "pages_data", "pages_zero", "extents", "stored", "parts"];
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs<'a> {
+    header: Digest,
+    content: Digest,
+    memory_root: Digest,
+    pages_data: u64,
+    pages_zero: u64,
+    extents: u64,
+    stored: u64,
+    #[serde(borrow)]
+    parts: Vec<PartPairs<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartPairs<'a> {
+    #[serde(rename = "type")]
+    number: u64,
+    offset: u64,
+    length: u64,
+    digest: Digest,
+    section: Option<&'a str>,
+    name: Option<&'a str>,
+    size: Option<u64>,
+    sha256: Option<Digest>,
+}
 
 impl Index {
     /// The part for this index.
@@ -85,22 +111,21 @@ impl Index {
     /// # Errors
     /// An index that is longer than its limits.
     pub fn encode(&self) -> Result<Encoded<'static>, Fault> {
-        let parts = self.parts.iter().map(PartRef::list).collect::<Result<Vec<_>, _>>()?;
-        let list = Nvlist::builder()
-            .binary("header", self.header.as_bytes())
-            .binary("content", self.content.as_bytes())
-            .binary("memory_root", self.memory_root.as_bytes())
-            .number("pages_data", self.totals.pages_data)
-            .number("pages_zero", self.totals.pages_zero)
-            .number("extents", self.totals.extents)
-            .number("stored", self.totals.stored)
-            .nvlist_array("parts", parts)
-            .build()?;
+        let pairs = Pairs {
+            header: self.header,
+            content: self.content,
+            memory_root: self.memory_root,
+            pages_data: self.totals.pages_data,
+            pages_zero: self.totals.pages_zero,
+            extents: self.totals.extents,
+            stored: self.totals.stored,
+            parts: self.parts.iter().map(PartRef::pairs).collect(),
+        };
         let mut payload = Vec::with_capacity(self.maps.len() * MAP_REF_LEN);
         for map in &self.maps {
             map.encode(&mut payload);
         }
-        Encoded::new(Kind::Index, &list, payload)
+        Encoded::new(Kind::Index, &pairs, payload)
     }
 
     /// Reads the part. Whether it agrees with what it lists is for the readers to see.
@@ -124,25 +149,21 @@ impl Index {
     }
 
     fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
-        let pairs = Pairs::parse(list, &NAMES)?;
-        let lists = pairs.lists("parts")?;
+        let pairs: Pairs<'_> = pairs::read(list)?;
         let (found, limit) =
-            (lists.len() as u64, (limits::DEVICES + limits::OPTIONAL_PARTS + 2) as u64);
+            (pairs.parts.len() as u64, (limits::DEVICES + limits::OPTIONAL_PARTS + 2) as u64);
         if found > limit {
             return Err(Fault::OverLimit { what: "the number of parts", found, limit });
         }
-        let parts = lists.iter().map(PartRef::from_pairs).collect::<Result<Vec<_>, _>>()?;
+        let Pairs { pages_data, pages_zero, extents, stored, .. } = pairs;
+        let parts: Vec<_> =
+            (0..).zip(pairs.parts).map(PartRef::from_pairs).collect::<Result<_, _>>()?;
         check_unique(&parts)?;
         Ok(Self {
-            header: pairs.digest("header")?,
-            content: pairs.digest("content")?,
-            memory_root: pairs.digest("memory_root")?,
-            totals: Totals {
-                pages_data: pairs.number("pages_data")?,
-                pages_zero: pairs.number("pages_zero")?,
-                extents: pairs.number("extents")?,
-                stored: pairs.number("stored")?,
-            },
+            header: pairs.header,
+            content: pairs.content,
+            memory_root: pairs.memory_root,
+            totals: Totals { pages_data, pages_zero, extents, stored },
             parts,
             maps: Vec::new(),
         })
@@ -163,24 +184,23 @@ fn check_unique(parts: &[PartRef]) -> Result<(), Fault> {
 }
 
 impl PartRef {
-    fn list(&self) -> Result<Nvlist, Fault> {
-        let mut list = Nvlist::builder()
-            .number("type", self.kind.number().into())
-            .number("offset", self.offset)
-            .number("length", self.length)
-            .binary("digest", self.digest.as_bytes());
-        if let Some(record) = &self.record {
-            list = list
-                .string("section", &record.section)
-                .string("name", &record.name)
-                .number("size", record.size)
-                .binary("sha256", record.sha256.as_bytes());
+    fn pairs(&self) -> PartPairs<'_> {
+        let record = self.record.as_ref();
+        PartPairs {
+            number: self.kind.number().into(),
+            offset: self.offset,
+            length: self.length,
+            digest: self.digest,
+            section: record.map(|record| record.section.as_str()),
+            name: record.map(|record| record.name.as_str()),
+            size: record.map(|record| record.size),
+            sha256: record.map(|record| record.sha256),
         }
-        Ok(list.build()?)
     }
 
-    fn from_pairs(pairs: &Pairs<'_>) -> Result<Self, Fault> {
-        let number = pairs.number("type")?;
+    /// The part that is element `at` of the list.
+    fn from_pairs((at, pairs): (usize, PartPairs<'_>)) -> Result<Self, Fault> {
+        let PartPairs { number, offset, length, digest, section, name, size, sha256 } = pairs;
         let kind = u32::try_from(number).ok().and_then(Kind::from_number);
         let Some(kind) = kind.filter(|k| !matches!(k, Kind::Extent | Kind::Map | Kind::Index))
         else {
@@ -188,16 +208,23 @@ impl PartRef {
             let must = "it is that of a part other than EXTENT, MAP and INDEX";
             return Err(Fault::Value { what, found, must, rule: "§7.1.6" });
         };
-        let device = kind == Kind::Device;
-        pairs.only(if device {
-            &["type", "offset", "length", "digest", "section", "name", "size", "sha256"]
-        } else {
-            &["type", "offset", "length", "digest"]
-        })?;
-        let (offset, length) = (pairs.number("offset")?, pairs.number("length")?);
         place(offset, length)?;
-        let record = device.then(|| RecordId::from_pairs(pairs)).transpose()?;
-        Ok(Self { kind, offset, length, digest: pairs.digest("digest")?, record })
+        let record = match (kind, section, name, size, sha256) {
+            (Kind::Device, Some(section), Some(name), Some(size), Some(sha256)) => {
+                let (section, name) = (section.to_owned(), name.to_owned());
+                let id = RecordId { section, name, size, sha256 };
+                id.bounds()?;
+                Some(id)
+            }
+            (kind, None, None, None, None) if kind != Kind::Device => None,
+            _ => {
+                return Err(Fault::Pair(format!(
+                    "\"parts[{at}]\" is of type {kind}: section, name, size and sha256 are all \
+                     there in DEVICE parts, and none elsewhere"
+                )));
+            }
+        };
+        Ok(Self { kind, offset, length, digest, record })
     }
 }
 

@@ -146,6 +146,17 @@ impl Intact {
         self.slice(self.spans.nvlist_at, self.spans.nvlist_at + u64::from(self.frame.nvlist_size))
     }
 
+    /// The payload as stored, without a copy beside it.
+    pub(crate) fn into_payload(self) -> Vec<u8> {
+        let before = self.spans.payload_at.saturating_sub(self.spans.nvlist_at);
+        let before = usize::try_from(before).unwrap_or(usize::MAX).min(self.body.len());
+        let len = usize::try_from(self.frame.payload_size).unwrap_or(usize::MAX);
+        let mut body = self.body;
+        body.drain(..before);
+        body.truncate(len);
+        body
+    }
+
     /// The payload as stored.
     #[must_use]
     pub fn payload(&self) -> &[u8] {

@@ -1,14 +1,15 @@
 //! MAP parts: where extents lie and what they must hash to, in bounded tables (§6.5).
 
+use serde::{Deserialize, Serialize};
+
 use crate::cursor::Cursor;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Located};
 use crate::layout::PART_ALIGN;
 use crate::layout::kind::Kind;
 use crate::limits;
-use crate::nvlist::Nvlist;
 use crate::part::extent::check_block;
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// The length of an entry in bytes.
@@ -94,21 +95,25 @@ pub struct MapTable {
     pub entries: Vec<MapEntry>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs {
+    first: u64,
+    count: u64,
+}
+
 impl MapTable {
     /// The part for this table.
     ///
     /// # Errors
     /// A table that is longer than its limit.
     pub fn encode(&self) -> Result<Encoded<'static>, Fault> {
-        let list = Nvlist::builder()
-            .number("first", self.first)
-            .number("count", self.entries.len() as u64)
-            .build()?;
+        let pairs = Pairs { first: self.first, count: self.entries.len() as u64 };
         let mut payload = Vec::with_capacity(self.entries.len() * ENTRY_LEN);
         for entry in &self.entries {
             entry.encode(&mut payload);
         }
-        Encoded::new(Kind::Map, &list, payload)
+        Encoded::new(Kind::Map, &pairs, payload)
     }
 
     /// Reads the part.
@@ -152,8 +157,7 @@ pub(crate) fn unordered(gpa: u64, free: u64) -> Fault {
 }
 
 fn head(list: &[u8]) -> Result<(u64, u64), Fault> {
-    let pairs = Pairs::parse(list, &["first", "count"])?;
-    let (first, count) = (pairs.number("first")?, pairs.number("count")?);
+    let Pairs { first, count } = pairs::read(list)?;
     if !(1..=limits::MAP_ENTRIES as u64).contains(&count) {
         let (what, found) = ("the number of entries", count.to_string());
         return Err(Fault::Value { what, found, must: "it is 1 to 4096", rule: "§6.5" });

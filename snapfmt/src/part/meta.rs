@@ -1,9 +1,10 @@
 //! The META part: `.meta`, byte for byte (§5.2). It knows no JSON; `bhyve` does.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Fault};
 use crate::layout::kind::Kind;
-use crate::nvlist::Nvlist;
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// The text of `.meta` and the generation of its form.
@@ -15,14 +16,20 @@ pub struct MetaText {
     pub text: Vec<u8>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs {
+    generation: String,
+}
+
 impl MetaText {
     /// The part for this text.
     ///
     /// # Errors
     /// A text above its limit.
     pub fn encode(&self) -> Result<Encoded<'_>, Fault> {
-        let list = Nvlist::builder().string("generation", self.generation.to_string()).build()?;
-        Encoded::new(Kind::Meta, &list, self.text.as_slice())
+        let pairs = Pairs { generation: self.generation.to_string() };
+        Encoded::new(Kind::Meta, &pairs, self.text.as_slice())
     }
 
     /// Reads the part. Whether the text agrees with the other parts is for the readers to see.
@@ -36,7 +43,8 @@ impl MetaText {
 }
 
 fn generation(list: &[u8]) -> Result<char, Fault> {
-    match Pairs::parse(list, &["generation"])?.text("generation")?.as_str() {
+    let Pairs { generation } = pairs::read(list)?;
+    match generation.as_str() {
         "A" => Ok('A'),
         "B" => Ok('B'),
         other => Err(Fault::Value {

@@ -14,11 +14,12 @@ pub mod meta;
 pub mod pairs;
 pub mod vm;
 
+use serde::Serialize;
+
 use crate::digest::Digest;
 use crate::error::Fault;
 use crate::layout::frame::Frame;
 use crate::layout::kind::Kind;
-use crate::nvlist::Nvlist;
 
 pub use intact::Intact;
 
@@ -37,10 +38,10 @@ pub struct Encoded<'a> {
 impl<'a> Encoded<'a> {
     fn new(
         kind: Kind,
-        list: &Nvlist,
+        pairs: &impl Serialize,
         payload: impl Into<std::borrow::Cow<'a, [u8]>>,
     ) -> Result<Self, Fault> {
-        let (nvlist, payload) = (list.pack()?, payload.into());
+        let (nvlist, payload) = (pairs::pack(pairs)?, payload.into());
         let part = Self { kind, nvlist, payload, aligned: false, tree: None };
         let limit = kind.nvlist_limit().into();
         let found = part.nvlist.len() as u64;

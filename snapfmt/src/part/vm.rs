@@ -1,12 +1,13 @@
 //! The VM part: the machine (§5.1).
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Fault};
 use crate::layout::header::vm_name;
 use crate::layout::kind::Kind;
 use crate::limits;
 use crate::memory::map::{MemoryMap, Segment};
-use crate::nvlist::Nvlist;
-use crate::part::pairs::Pairs;
+use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
 /// The machine that a snapshot is of.
@@ -22,6 +23,17 @@ pub struct Vm {
     pub memory: MemoryMap,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs {
+    name: String,
+    ncpus: u64,
+    memsize: u64,
+    memflags: u64,
+    gpa: Vec<u64>,
+    len: Vec<u64>,
+}
+
 impl Vm {
     /// The part for this machine.
     ///
@@ -30,15 +42,15 @@ impl Vm {
     pub fn encode(&self) -> Result<Encoded<'static>, Fault> {
         self.bounds()?;
         let segments = self.memory.segments();
-        let list = Nvlist::builder()
-            .string("name", &self.name)
-            .number("ncpus", self.ncpus)
-            .number("memsize", self.memory.size())
-            .number("memflags", self.memflags)
-            .number_array("gpa", segments.iter().map(|s| s.gpa))
-            .number_array("len", segments.iter().map(|s| s.len))
-            .build()?;
-        Encoded::new(Kind::Vm, &list, Vec::new())
+        let pairs = Pairs {
+            name: self.name.clone(),
+            ncpus: self.ncpus,
+            memsize: self.memory.size(),
+            memflags: self.memflags,
+            gpa: segments.iter().map(|s| s.gpa).collect(),
+            len: segments.iter().map(|s| s.len).collect(),
+        };
+        Encoded::new(Kind::Vm, &pairs, Vec::new())
     }
 
     /// Reads the part.
@@ -50,23 +62,15 @@ impl Vm {
     }
 
     pub(crate) fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
-        let names = ["name", "ncpus", "memsize", "memflags", "gpa", "len"];
-        let pairs = Pairs::parse(list, &names)?;
-        let (gpa, len) = (pairs.numbers("gpa")?, pairs.numbers("len")?);
+        let Pairs { name, ncpus, memsize, memflags, gpa, len } = pairs::read(list)?;
         if gpa.len() != len.len() {
             let found = format!("{} and {} elements", gpa.len(), len.len());
             let must = "`gpa` and `len` are equally long";
             return Err(Fault::Value { what: "the memory map", found, must, rule: "§5.1.5" });
         }
         let segments = gpa.into_iter().zip(len).map(|(gpa, len)| Segment { gpa, len }).collect();
-        let vm = Self {
-            name: pairs.text("name")?,
-            ncpus: pairs.number("ncpus")?,
-            memflags: pairs.number("memflags")?,
-            memory: MemoryMap::new(segments)?,
-        };
+        let vm = Self { name, ncpus, memflags, memory: MemoryMap::new(segments)? };
         vm.bounds()?;
-        let memsize = pairs.number("memsize")?;
         if memsize != vm.memory.size() {
             return Err(Fault::Disagree {
                 what: "memsize",
@@ -80,7 +84,7 @@ impl Vm {
     }
 
     fn bounds(&self) -> Result<(), Fault> {
-        vm_name(self.name.clone())?;
+        vm_name(&self.name)?;
         if !(1..=limits::NCPUS).contains(&self.ncpus) {
             let (what, found) = ("ncpus", self.ncpus.to_string());
             return Err(Fault::Value { what, found, must: "it is 1 to 1024", rule: "§5.1.2" });

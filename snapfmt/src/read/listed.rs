@@ -13,6 +13,7 @@ use crate::part::extent::Extent;
 use crate::part::index::{Index, PartRef};
 use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
+use crate::part::pairs;
 use crate::part::vm::Vm;
 
 /// A structure of the file that has matched its digests.
@@ -69,12 +70,14 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
             Ok(Part::Config(config))
         }
         Kind::Device => {
-            let record = Record::open(&part)?;
+            let at = part.spans().nvlist_at;
+            let record = Record::open(part)?;
             let listed = PartRef { record: Some(record.id().clone()), ..listed };
-            ledger.part(listed).map_err(|fault| part.wrong(fault))?;
+            ledger.part(listed).map_err(|fault| fault.at(at).within(record.id().place()))?;
             Ok(Part::Record(record))
         }
         Kind::Other(_) => {
+            pairs::view(part.nvlist()).map_err(|fault| part.wrong(fault))?;
             ledger.part(listed).map_err(|fault| part.wrong(fault))?;
             Ok(Part::Other(part))
         }

@@ -245,6 +245,12 @@ impl<S: ReadAt> Seeker<S> {
                     let fault = crate::part::map::unordered(entry.gpa, tree.next_gpa());
                     return Err(wrong(fault).into());
                 }
+                let present = quick.vm.memory.pages(entry.gpa, entry.end());
+                if u64::from(entry.data_pages) > present {
+                    let (what, found) = ("the number of data pages", entry.data_pages.to_string());
+                    let must = "it is at most that of the pages of RAM in the block";
+                    return Err(wrong(Fault::Value { what, found, must, rule: "§6.2.3" }).into());
+                }
                 tree.block(entry.gpa, entry.size.into(), entry.root);
                 free = entry.offset.saturating_add(entry.length);
                 pages = pages.saturating_add(entry.data_pages.into());
@@ -273,8 +279,9 @@ impl<S: ReadAt> Seeker<S> {
         };
         let Some(listed) = self.index.parts.iter().find(named) else { return Ok(None) };
         let part = self.listed(listed, listed.offset)?;
-        let record = Record::open(&part)?;
-        same_record(listed, &record).map_err(|fault| part.wrong(fault))?;
+        let at = part.spans().nvlist_at;
+        let record = Record::open(part)?;
+        same_record(listed, &record).map_err(|fault| fault.at(at).within(record.id().place()))?;
         Ok(Some(record))
     }
 

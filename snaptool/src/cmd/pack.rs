@@ -274,7 +274,7 @@ fn write(
         writer.record(section, &record.name, &set.bytes(record)?, &mut out)?;
         drain(&mut out, output)?;
     }
-    let mut writer = writer.memory();
+    let mut writer = writer.memory()?;
     let holes = if args.read_holes { Holes::Read } else { Holes::Skip };
     ram::for_each_block(&set.ram, layout, holes, &progress, stop, |block| {
         writer.block(&block, &mut out)?;

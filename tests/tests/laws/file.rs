@@ -83,7 +83,7 @@ fn law_7_one_record_of_a_large_file_takes_kilobytes() {
     for record in &plan.records {
         writer.record(&record.section, &record.name, &record.bytes, &mut file).unwrap();
     }
-    let mut writer = writer.memory();
+    let mut writer = writer.memory().unwrap();
     for number in 0..8_u64 {
         let size = 4 << 20;
         let mut data = Bitmap::new(size / 4096);
@@ -136,7 +136,7 @@ fn law_8_unknown_optional_parts_are_carried_byte_for_byte() {
         writer.record(&record.section, &record.name, &record.bytes, &mut copy).unwrap();
     }
     // Without its memory: what comes after is another file, the parts are the same.
-    writer.memory().finish(&mut copy).unwrap();
+    writer.memory().unwrap().finish(&mut copy).unwrap();
     let (before, after) = (others(&original), others(&copy));
     assert!(before == after);
     assert_eq!(before.len(), 4);

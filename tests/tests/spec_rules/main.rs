@@ -240,7 +240,7 @@ fn the_forged_files_are_sound_before_they_are_broken() {
         plan(|p| p.optional = vec![host, carried]),
         plan(|p| p.records.clear()),
         plan(|p| p.extents.clear()),
-        plan(|p| p.vm_uuid = Some("x".to_owned())),
+        plan(|p| p.vm_uuid = Some("FFFFFFFF-4455-6677-8899-aabbccddeeff".to_owned())),
         plan(|p| p.name.clear()),
         plan(|p| p.name = "n".repeat(255)),
         plan(|p| p.ncpus = 1024),

@@ -329,7 +329,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             Kind::Meta => Some(Part::Meta(MetaText::open(part)?)),
             Kind::Config => Some(Part::Config(ConfigText::open(part)?)),
             Kind::Other(_) => Some(Part::Other(part.clone())),
-            Kind::Device => Some(Part::Record(Record::open(part)?)),
+            Kind::Device => Some(Part::Record(Record::open(part.clone())?)),
             Kind::Map => {
                 what = What::Memory(Run::map(self.memory.is_some(), scanned));
                 Some(Part::Map(MapTable::open(part)?))
