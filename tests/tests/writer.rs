@@ -86,7 +86,7 @@ fn a_configuration_that_could_not_be_read_is_not_written() {
         |kind: &str| ConfigText { kind: kind.to_owned(), text: vec![1], files: Vec::new() };
     let mut out = Vec::new();
     let mut writer = writer(&mut out);
-    says(&writer.config(&config("xml"), &mut out).unwrap_err(), "value", "§5.3");
+    says(&writer.config(&config("a\0b"), &mut out).unwrap_err(), "nvlist", "§1.3");
     let long = ConfigText { text: vec![0; (1 << 20) + 1], ..config("bhyve-config") };
     says(&writer.config(&long, &mut out).unwrap_err(), "limit", "§10");
     writer.config(&config("bhyve-config"), &mut out).unwrap();

@@ -1,5 +1,5 @@
-//! The nvlists of header block and parts (§1.3): the pairs of each are the fields of a struct beside
-//! what it describes, in the order of the spec.
+//! The nvlists of header block and parts (§1.3): the pairs of each are the fields of a struct
+//! beside what it describes, in the order of the spec.
 
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,7 @@ mod tests {
             vm_name: "vm0".to_owned(),
             vm_uuid: Some("89abcdef-89ab-cdef-0123-456789abcdef".to_owned()),
             created: 5,
-            incompatible: vec!["a".to_owned()],
+            incompatible: Vec::new(),
             compatible: vec!["b".to_owned(), "c".to_owned()],
         };
         let list = Nvlist::builder()
@@ -167,7 +167,6 @@ mod tests {
             .string("vm_name", "vm0")
             .string("vm_uuid", "89abcdef-89ab-cdef-0123-456789abcdef")
             .number("created", 5)
-            .string_array("incompatible", ["a"])
             .string_array("compatible", ["b", "c"])
             .pack()
             .unwrap();

@@ -46,6 +46,18 @@ pub(super) fn conventions() -> Vec<Case> {
         })
     };
     let twice = piece(1, |p| p.list.pairs.push(("ncpus".to_owned(), number(2))));
+    let form = ("pair", "§1.3.1", "VM part");
+    // The item count of the first pair, behind list header, type and two sizes.
+    let counted = with(|list| list[19 + 1 + 2 + 8] = 1);
+    let index_form = ("pair", "§1.3.1", "CONFIG part");
+    let file = List::new().text("role", "disk").text("path", "/d").number("size", 1);
+    let loose = piece(0x8000_0003, |piece| {
+        let mut packed = piece.list.clone().with("new", Value::List(file.clone())).pack();
+        // The data size of the pair, two numbers before its name; libnv reads any.
+        let at = packed.windows(4).position(|name| name == b"new\0").unwrap() - 16;
+        packed[at..at + 8].copy_from_slice(&1_u64.to_le_bytes());
+        piece.packed = Some(packed);
+    });
     let latin1 = Value::Text(b"caf\xe9".to_vec());
     let nul = Value::Raw(4, 4, 0, b"a\0b\0".to_vec());
     let not_zero = |section| ("padding", "§1.6", section);
@@ -65,7 +77,9 @@ pub(super) fn conventions() -> Vec<Case> {
             ("pair", "§1.3", "META part"),
             piece(2, |piece| piece.packed = Some(big_endian())),
         ),
-        case("1.5", "text not UTF-8", ("pair", "§1.5", "VM part"), pair(1, "name", latin1)),
+        case("1.3.1", "an item count where there are no items", form, counted),
+        case("1.3.1", "a nested list that claims more than it has", index_form, loose),
+        case("1.5", "text not UTF-8", ("pair", "not UTF-8", "VM part"), pair(1, "name", latin1)),
         case("1.5", "NUL in text", nvlist, pair(1, "name", nul)),
         case("1.6", "padding after VM", not_zero("VM part"), padding(1, false)),
         case("1.6", "padding after META", not_zero("META part"), padding(2, false)),
@@ -97,6 +111,8 @@ pub(super) fn header() -> Vec<Case> {
     let features = |names: &[&str]| Value::Texts(names.iter().map(|&n| n.to_owned()).collect());
     let all = features(&["delta", "seal"]);
     let long = "f".repeat(64);
+    let vm_uuid = head(|h| h.list.set("vm_uuid", Value::Text(b"vm0".to_vec())));
+    let parent = head(|h| h.list.set("parent", Value::List(List::new())));
     let bad = |what: &str, names: &[&str]| {
         let value = features(names);
         let file = head(|h| h.list.set("compatible", value.clone()));
@@ -122,6 +138,10 @@ pub(super) fn header() -> Vec<Case> {
         bad("a feature without a name", &[""]),
         bad("a long feature", &[&long]),
         bad("a feature with a space", &["a b"]),
+        bad("a feature with an empty word", &["a--b"]),
+        bad("a feature that begins with -", &["-a"]),
+        case("3.5", "the VM's UUID", ("value", "§3", HEADER), vm_uuid),
+        case("3.5", "a parent without deltas", ("value", "§3", HEADER), parent),
     ]
 }
 
