@@ -4,4 +4,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod fixtures;
+pub mod images;
+pub mod packed;
+pub mod properties;
+pub mod reseal;
 pub mod vectors;
