@@ -8,7 +8,7 @@ use crate::bhyve::{Finding, Meta, check};
 use crate::content::content;
 use crate::digest::Digest;
 use crate::error::Fault;
-use crate::layout::kind::Kind;
+use crate::layout::kind::{HOST, Kind};
 use crate::limits;
 use crate::memory::tree::RootBuilder;
 use crate::part::device::RecordId;
@@ -69,6 +69,9 @@ impl Ledger {
                 order("the order is VM, META, optional parts, DEVICE, memory, INDEX")
             }
             Kind::Config if count(|k| *k == Kind::Config) > 0 => order("there is one CONFIG part"),
+            Kind::Other(HOST) if count(|k| *k == Kind::Other(HOST)) > 0 => {
+                order("there is one HOST part")
+            }
             Kind::Config | Kind::Other(_) => {
                 let found = count(|k| matches!(k, Kind::Config | Kind::Other(_))) + 1;
                 if found > limits::OPTIONAL_PARTS {

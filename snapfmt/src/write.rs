@@ -92,7 +92,7 @@ impl Writer {
     /// Begins a file: appends the header block and the parts VM and META to `out`.
     ///
     /// # Errors
-    /// Values that break the spec, and a `.meta` text that does not agree with `vm`.
+    /// Values that break the spec, and a header or a `.meta` text that does not agree with `vm`.
     pub fn begin(
         header: &Header,
         vm: Vm,
@@ -104,6 +104,7 @@ impl Writer {
         let mut sink = Sink { ledger: Ledger::new(digest), offset: block.len() as u64 };
         out.extend(block);
         let wrong = sink.error(Kind::Vm);
+        vm.check_name(&header.vm_name).map_err(&wrong)?;
         vm.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(wrong)?;
         sink.ledger.machine(vm.clone());
         let wrong = sink.error(Kind::Meta);

@@ -2,6 +2,7 @@
 //! changes of that, the same at each run. `fuzz/README.md` says where the corpora come from.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test may")]
+#![allow(clippy::cast_possible_truncation, reason = "random numbers")]
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -144,6 +144,15 @@ impl Meta {
         }
     }
 
+    /// The records in the order of `.kern`. One without bytes comes before the one that begins where
+    /// it stands, and several such in the order of the text.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<&Record> {
+        let mut records: Vec<_> = self.records.iter().collect();
+        records.sort_by_key(|record| (record.offset, record.size > 0));
+        records
+    }
+
     /// The records of one section, in the order of the text.
     pub fn section(&self, section: Section) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |record| record.section == section)

@@ -42,7 +42,7 @@ impl Header {
     /// The header block as stored, and its digest.
     ///
     /// # Errors
-    /// Texts that do not fit into 4096 bytes, or with a NUL in them.
+    /// Any breach of §3, and texts that do not fit into 4096 bytes.
     pub fn encode(&self) -> Result<(Vec<u8>, Digest), Error> {
         self.bytes().map_err(|fault| fault.at(0).within(Section::Header))
     }
@@ -64,6 +64,8 @@ impl Header {
             }
         }
         let list = list.build()?.pack()?;
+        // What a reader would refuse is not written.
+        Self::from_nvlist(&list)?;
         if list.len() > NVLIST_LIMIT {
             return Err(Fault::OverLimit {
                 what: "the size of the header's nvlist",
@@ -166,8 +168,9 @@ fn uuid(text: String) -> Result<String, Fault> {
     if shaped {
         return Ok(text);
     }
+    let found = text.escape_default().to_string();
     let must = "a UUID has 36 characters, of which 32 are hexadecimal digits";
-    Err(Fault::Value { what: "the file's UUID", found: text, must, rule: "§3" })
+    Err(Fault::Value { what: "the file's UUID", found, must, rule: "§3" })
 }
 
 fn features(pairs: &Pairs<'_>, name: &'static str) -> Result<Vec<String>, Fault> {
@@ -182,7 +185,7 @@ fn features(pairs: &Pairs<'_>, name: &'static str) -> Result<Vec<String>, Fault>
     if found.is_empty() || sorted.len() != found.len() || !found.iter().all(named) {
         return Err(Fault::Value {
             what: name,
-            found: found.join(", "),
+            found: found.join(", ").escape_default().to_string(),
             must: "a feature list has names of 1 to 63 lower-case characters, each once",
             rule: "§9.3",
         });

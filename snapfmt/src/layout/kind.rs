@@ -7,6 +7,9 @@ use crate::limits;
 /// Set in the type of a part that a reader may carry along without knowing it (§4.12).
 pub const OPTIONAL: u32 = 1 << 31;
 
+/// The type of the HOST part, which is reserved: carried like any optional part, but at most once.
+pub(crate) const HOST: u32 = 0x8000_0004;
+
 /// The type of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

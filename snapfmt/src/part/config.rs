@@ -36,8 +36,9 @@ impl ConfigText {
     /// The part for this configuration.
     ///
     /// # Errors
-    /// A text above its limit, or a path with a NUL.
+    /// A breach of §5.3, a text above its limit, or a path with a NUL.
     pub fn encode(&self) -> Result<Encoded<'_>, Fault> {
+        check_kind(&self.kind)?;
         let mut list = Nvlist::builder().string("kind", &self.kind);
         if !self.files.is_empty() {
             let files = self.files.iter().map(ConfigFile::list).collect::<Result<Vec<_>, _>>()?;
@@ -57,20 +58,20 @@ impl ConfigText {
     fn from_parts(part: &Intact) -> Result<Self, Fault> {
         let pairs = Pairs::parse_open(part.nvlist())?;
         let kind = pairs.text("kind")?;
-        if !["bhyve-config", "command-line"].contains(&kind.as_str()) {
-            let found = kind.escape_default().to_string();
-            let must = "it is bhyve-config or command-line";
-            return Err(Fault::Value {
-                what: "the configuration's kind",
-                found,
-                must,
-                rule: "§5.3",
-            });
-        }
+        check_kind(&kind)?;
         let files = pairs.find_lists("files")?;
         let files = files.iter().map(ConfigFile::from_pairs).collect::<Result<_, _>>()?;
         Ok(Self { kind, text: part.payload().to_vec(), files })
     }
+}
+
+fn check_kind(kind: &str) -> Result<(), Fault> {
+    if ["bhyve-config", "command-line"].contains(&kind) {
+        return Ok(());
+    }
+    let found = kind.escape_default().to_string();
+    let must = "it is bhyve-config or command-line";
+    Err(Fault::Value { what: "the configuration's kind", found, must, rule: "§5.3" })
 }
 
 impl ConfigFile {

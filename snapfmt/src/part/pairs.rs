@@ -2,7 +2,7 @@
 
 use crate::digest::{self, Digest};
 use crate::error::Fault;
-use crate::nvlist::{ByteOrder, Options, View};
+use crate::nvlist::{ByteOrder, Flags, Options, View};
 
 /// An nvlist and the reading of its pairs.
 pub(crate) struct Pairs<'a>(View<'a>);
@@ -17,7 +17,8 @@ impl<'a> Pairs<'a> {
 
     /// Reads a list that may have pairs which this library does not know.
     pub(crate) fn parse_open(list: &'a [u8]) -> Result<Self, Fault> {
-        let view = View::parse(list, &Options::default())?;
+        let options = Options::new().flags_throughout(Flags::default());
+        let view = View::parse(list, &options)?;
         if view.byte_order() == ByteOrder::Big {
             return Err(Fault::Pair("the list is big-endian (§1.3)".to_owned()));
         }

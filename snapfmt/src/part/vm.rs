@@ -79,6 +79,20 @@ impl Vm {
         Ok(vm)
     }
 
+    /// Compares the name with that in the header block (§3).
+    pub(crate) fn check_name(&self, header: &str) -> Result<(), Fault> {
+        if self.name == header {
+            return Ok(());
+        }
+        Err(Fault::Disagree {
+            what: "the VM's name",
+            here: self.name.escape_default().to_string(),
+            there: header.escape_default().to_string(),
+            place: "in the header block",
+            rule: "§3",
+        })
+    }
+
     fn bounds(&self) -> Result<(), Fault> {
         vm_name(self.name.clone())?;
         if !(1..=limits::NCPUS).contains(&self.ncpus) {

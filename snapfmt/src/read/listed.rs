@@ -51,9 +51,7 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
     match part.kind() {
         Kind::Vm => {
             let vm = Vm::open(&part)?;
-            if vm.name != vm_name {
-                return Err(part.wrong(other_vm(vm_name, &vm.name)));
-            }
+            vm.check_name(vm_name).map_err(|fault| part.wrong(fault))?;
             ledger.part(listed).map_err(|fault| part.wrong(fault))?;
             ledger.machine(vm.clone());
             Ok(Part::Vm(vm))
@@ -83,15 +81,5 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
             Err(part
                 .wrong(Fault::Order { found: kind, why: "the index does not list it by itself" }))
         }
-    }
-}
-
-fn other_vm(header: &str, vm: &str) -> Fault {
-    Fault::Disagree {
-        what: "the VM's name",
-        here: vm.escape_default().to_string(),
-        there: header.escape_default().to_string(),
-        place: "in the header block",
-        rule: "§3",
     }
 }

@@ -92,7 +92,7 @@ fn same(view: &View<'_>, list: &Nvlist, depth: usize, totals: &mut Totals) {
     for owned in list.pairs().iter().take(LOOKUPS) {
         let first = view.get(&owned.name).expect("a name that is there");
         assert_eq!(list.get(&owned.name), Some(&OwnedValue::from(&first)));
-        assert_eq!(list.flags().no_unique || first.kind() == owned.value.kind(), true);
+        assert!(list.flags().no_unique || first.kind() == owned.value.kind());
     }
 }
 

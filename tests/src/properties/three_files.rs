@@ -110,8 +110,7 @@ fn accepted(meta: &Meta, kern_len: u64, ram_len: u64) {
 /// Packs the set, with bytes that are made up.
 fn pack(text: &[u8], meta: &Meta, kern_len: u64) {
     let kern: Vec<u8> = (0..kern_len).map(|at| (at / 7) as u8).collect();
-    let mut listed: Vec<_> = meta.records.iter().collect();
-    listed.sort_by_key(|record| record.offset);
+    let listed = meta.in_order();
     let bytes = |at: u64, len: u64| kern[at as usize..(at + len) as usize].to_vec();
     let records: Vec<_> = listed
         .iter()

@@ -1,7 +1,9 @@
 //! Whether the records share out `.kern` among them: every byte to exactly one.
 
+use std::collections::BTreeSet;
+
 use super::place;
-use crate::bhyve::finding::{Finding, Place};
+use crate::bhyve::finding::{Finding, Place, Severity};
 use crate::bhyve::meta::{Meta, Record};
 use crate::bhyve::{limits, rules};
 
@@ -35,8 +37,16 @@ pub(super) fn check(meta: &Meta, kern_len: u64) -> Vec<Finding> {
         }
     }
     if ranges.len() == meta.records.len() {
-        ranges.retain(|range| range.record.size > 0);
+        let (ranges, empty): (Vec<_>, Vec<_>) =
+            ranges.into_iter().partition(|range| range.record.size > 0);
+        let edges: BTreeSet<_> = ranges.iter().map(|range| range.record.offset).collect();
         findings.extend(share_out(ranges, kern_len));
+        if findings.iter().all(|finding| finding.severity() == Severity::Warn) {
+            let inside =
+                |record: &&Record| record.offset != kern_len && !edges.contains(&record.offset);
+            let finding = |record| Finding::new(&rules::RECORD_EMPTY_INSIDE, place(record));
+            findings.extend(empty.iter().map(|range| range.record).filter(inside).map(finding));
+        }
     }
     findings
 }

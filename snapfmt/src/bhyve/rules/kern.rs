@@ -13,6 +13,7 @@ pub(super) static KERN_RULES: &[&Rule] = &[
     &RECORD_TOO_LARGE,
     &RECORD_DUPLICATE,
     &RECORD_ORDER,
+    &RECORD_EMPTY_INSIDE,
     &KERN_RECORD_MISSING,
     &KERN_RECORD_UNKNOWN,
     &KERN_REQ_MISMATCH,
@@ -122,6 +123,17 @@ pub static RECORD_ORDER: Rule = Rule {
     bhyve: "does not care",
     basis: Basis::Read,
     advice: "none needed if the list was sorted on purpose",
+};
+
+/// An empty record stands within the bytes of another.
+pub static RECORD_EMPTY_INSIDE: Rule = Rule {
+    id: "record-empty-inside",
+    severity: Severity::Refuse,
+    says: "an empty record begins inside another record",
+    reason: "bhyve writes records one after another, so an empty one begins where the next does",
+    bhyve: "does not look at its offset",
+    basis: Basis::Supposed,
+    advice: "restore `.meta` from a copy",
 };
 
 /// A record of the kernel is missing.
