@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test may")]
 
 use snapfmt::bhyve::Meta;
+use snapfmt::layout::kind::Kind;
 use snapfmt::nvlist::{Flags, Nvlist, Options, OwnedValue};
 use snapfmt::part::config::ConfigText;
-use snapfmt::read::{Seeker, Walk, Want};
+use snapfmt::read::{ReadError, Seeker, Walk, Want};
 use snapfmt::{Error, Section};
 use tests::images::{self, Plan, plans};
 use tests::packed::{self, Order};
@@ -106,6 +107,20 @@ fn flagged(list: &Nvlist, flags: Flags) -> Nvlist {
         copy.add(name, value).unwrap();
     }
     copy
+}
+
+#[test]
+fn an_index_that_lists_a_part_beyond_it_is_at_fault_and_not_a_file_that_ends_early() {
+    let mut image = image("packed");
+    let index = image.parts.iter_mut().find(|part| part.kind == reseal::INDEX).unwrap();
+    index.payload[1] ^= 0x80;
+    let file = image.bytes(Tables::Identities, true);
+    let seeker = Seeker::open(&*file).unwrap();
+    let quick = seeker.quick(|_| {}).unwrap();
+    let Err(ReadError::Format(error)) = seeker.maps(&quick, |_| {}) else { panic!("accepted") };
+    assert_eq!(error.fault().id(), "value");
+    assert_eq!(*error.section(), Section::Part(Kind::Index));
+    assert_eq!(walked(&file).unwrap().fault().id(), "disagree");
 }
 
 #[test]
