@@ -115,32 +115,32 @@ fn replay(name: &str, changes: usize) {
 
 #[test]
 fn nvlist_decode() {
-    replay("nvlist_decode", 100_000);
+    replay("nvlist_decode", 50_000);
 }
 
 #[test]
 fn nvlist_round_trip() {
-    replay("nvlist_round_trip", 50_000);
+    replay("nvlist_round_trip", 10_000);
 }
 
 #[test]
 fn open() {
-    replay("open", 6_000);
+    replay("open", 3_000);
 }
 
 #[test]
 fn split() {
-    replay("split", 2_000);
+    replay("split", 1_000);
 }
 
 #[test]
 fn three_files() {
-    replay("three_files", 10_000);
+    replay("three_files", 6_000);
 }
 
 #[test]
 fn round_trip() {
-    replay("round_trip", 3_000);
+    replay("round_trip", 2_000);
 }
 
 #[test]

@@ -73,6 +73,30 @@ fn an_error_shows_no_control_characters_of_the_header() {
 }
 
 #[test]
+fn an_error_quotes_a_text_of_the_file_but_not_all_of_it() {
+    for (kind, name) in [
+        (reseal::DEVICE, "section"),
+        (reseal::DEVICE, "encoding"),
+        (reseal::EXTENT, "encoding"),
+        (reseal::CONFIG, "kind"),
+        (reseal::META, "generation"),
+    ] {
+        let mut image = image(if kind == reseal::CONFIG { "config" } else { "packed" });
+        let part = image.parts.iter_mut().find(|part| part.kind == kind).unwrap();
+        let list = Nvlist::unpack(&part.nvlist, &Options::new()).unwrap();
+        let mut changed = Nvlist::new();
+        for (pair, value) in reseal::pairs(&list) {
+            let long = OwnedValue::String(b"long\n".repeat(700));
+            changed.add(&pair, if pair == name.as_bytes() { long } else { value }).unwrap();
+        }
+        part.nvlist = packed::pack(&changed, Order::Little);
+        let error = walked(&image.bytes(Tables::Rebuilt, false)).unwrap();
+        assert_eq!(error.fault().id(), "value", "{name}");
+        assert!(error.to_string().len() < 500, "{name}: {error:.1000}");
+    }
+}
+
+#[test]
 fn a_list_inside_a_list_has_no_flags_either() {
     // With names that need not be unique, two readers could take different pairs.
     let flags = Flags { ignore_case: false, no_unique: true };

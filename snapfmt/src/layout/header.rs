@@ -2,7 +2,7 @@
 
 use crate::cursor::Cursor;
 use crate::digest::{self, Digest};
-use crate::error::{Error, Fault, Located, Section};
+use crate::error::{Error, Fault, Located, Section, quoted};
 use crate::limits;
 use crate::nvlist::{self, Nvlist};
 use crate::part::pairs::Pairs;
@@ -168,7 +168,7 @@ fn uuid(text: String) -> Result<String, Fault> {
     if shaped {
         return Ok(text);
     }
-    let found = text.escape_default().to_string();
+    let found = quoted(&text);
     let must = "a UUID has 36 characters, of which 32 are hexadecimal digits";
     Err(Fault::Value { what: "the file's UUID", found, must, rule: "§3" })
 }
@@ -185,7 +185,7 @@ fn features(pairs: &Pairs<'_>, name: &'static str) -> Result<Vec<String>, Fault>
     if found.is_empty() || sorted.len() != found.len() || !found.iter().all(named) {
         return Err(Fault::Value {
             what: name,
-            found: found.join(", ").escape_default().to_string(),
+            found: quoted(&found.join(", ")),
             must: "a feature list has names of 1 to 63 lower-case characters, each once",
             rule: "§9.3",
         });

@@ -2,7 +2,7 @@
 //! options; `bhyve` does.
 
 use crate::digest::Digest;
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, quoted};
 use crate::layout::kind::Kind;
 use crate::nvlist::Nvlist;
 use crate::part::pairs::Pairs;
@@ -69,7 +69,7 @@ fn check_kind(kind: &str) -> Result<(), Fault> {
     if ["bhyve-config", "command-line"].contains(&kind) {
         return Ok(());
     }
-    let found = kind.escape_default().to_string();
+    let found = quoted(kind);
     let must = "it is bhyve-config or command-line";
     Err(Fault::Value { what: "the configuration's kind", found, must, rule: "§5.3" })
 }

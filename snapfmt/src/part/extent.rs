@@ -1,7 +1,7 @@
 //! EXTENT parts: one aligned block of memory each (§6.2).
 
 use crate::digest::Digest;
-use crate::error::{Error, Fault, Section};
+use crate::error::{Error, Fault, Section, quoted};
 use crate::layout::kind::Kind;
 use crate::limits;
 use crate::memory::bitmap::Bitmap;
@@ -107,7 +107,7 @@ impl Head {
         check_bitmap(map, gpa, size, &data)?;
         let (encoding, root) = (pairs.text("encoding")?, pairs.find_digest("root")?);
         if ![codec::RAW, codec::ZSTD].contains(&encoding.as_str()) {
-            let found = encoding.escape_default().to_string();
+            let found = quoted(&encoding);
             let must = "it is raw or zstd";
             return Err(Fault::Value {
                 what: "the extent's encoding",

@@ -1,6 +1,6 @@
 //! The META part: `.meta`, byte for byte (§5.2). It knows no JSON; `bhyve` does.
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, quoted};
 use crate::layout::kind::Kind;
 use crate::nvlist::Nvlist;
 use crate::part::pairs::Pairs;
@@ -41,7 +41,7 @@ fn generation(list: &[u8]) -> Result<char, Fault> {
         "B" => Ok('B'),
         other => Err(Fault::Value {
             what: "the generation of .meta",
-            found: other.escape_default().to_string(),
+            found: quoted(other),
             must: "it is A or B",
             rule: "§5.2",
         }),

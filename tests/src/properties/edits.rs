@@ -230,7 +230,7 @@ fn other(value: &OwnedValue, u: &mut Unstructured<'_>) -> Result<OwnedValue> {
             let mut text = text.clone();
             match u.int_in_range(0..=3)? {
                 0 => text.clear(),
-                1 => text = text.repeat(u.int_in_range(1..=64)?),
+                1 => text = text.repeat(u.int_in_range(1..=4096)?),
                 2 => text.push(u.arbitrary()?),
                 _ => poke(&mut text, u)?,
             }

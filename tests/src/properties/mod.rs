@@ -32,8 +32,12 @@ pub const ALL: [Property; 6] = [
     ("three_files", three_files),
 ];
 
-/// Whatever is shown is one line, whatever a file says (§11.6).
+/// What an error may quote of a file, at most: a pair's name, escaped.
+const LINE: usize = 10 << 10;
+
+/// Whatever is shown is one line, and not endless, whatever a file says (§11.6).
 fn one_line(shown: &impl ToString) {
     let shown = shown.to_string();
+    assert!(shown.len() <= LINE, "{} bytes are shown: {shown:.200}", shown.len());
     assert!(!shown.contains(char::is_control), "control characters are shown: {shown:?}");
 }
