@@ -1,7 +1,11 @@
 //! Every property of `tests::properties`, on all that its corpus holds and on some thousands of
 //! changes of that, the same at each run. `fuzz/README.md` says where the corpora come from.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test may")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail as the test may"
+)]
 #![allow(clippy::cast_possible_truncation, reason = "random numbers")]
 
 use std::fs;

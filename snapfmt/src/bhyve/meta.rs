@@ -144,8 +144,8 @@ impl Meta {
         }
     }
 
-    /// The records in the order of `.kern`. One without bytes comes before the one that begins where
-    /// it stands, and several such in the order of the text.
+    /// The records in the order of `.kern`. One without bytes comes before the one that begins
+    /// where it stands, and several such in the order of the text.
     #[must_use]
     pub fn in_order(&self) -> Vec<&Record> {
         let mut records: Vec<_> = self.records.iter().collect();
