@@ -57,10 +57,7 @@ pub(crate) fn with_records<'a>(
     meta: &Meta,
     records: impl IntoIterator<Item = &'a RecordId>,
 ) -> Result<(), Fault> {
-    let mut listed: Vec<_> = meta.records.iter().collect();
-    // Stable: absent devices have no bytes, and share the offset of what follows them.
-    listed.sort_by_key(|entry| entry.offset);
-    let mut listed = listed.into_iter();
+    let mut listed = meta.in_order().into_iter();
     let mut offset = 0_u64;
     let mut count = 0_usize;
     for id in records {

@@ -130,6 +130,13 @@ pub enum Fault {
     },
 }
 
+/// A text from a file as an error shows it: escaped, and not a page of it (§11.6).
+pub(crate) fn quoted(text: &str) -> String {
+    let mut chars = text.chars();
+    let start: String = chars.by_ref().take(64).flat_map(char::escape_default).collect();
+    if chars.next().is_some() { start + "..." } else { start }
+}
+
 impl Fault {
     /// A short, stable name of the kind of fault, for programs.
     #[must_use]
@@ -225,6 +232,7 @@ impl fmt::Display for Section {
             Self::Frame => f.write_str("part frame"),
             Self::Part(kind) => write!(f, "{kind} part"),
             Self::Device { section, name } => {
+                let section = section.escape_default();
                 write!(f, "device record {section}/{}", name.escape_default())
             }
             Self::Extent { gpa } => write!(f, "memory extent at GPA {gpa:#x}"),

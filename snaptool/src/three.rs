@@ -67,12 +67,10 @@ impl ThreeFiles {
         self.findings.iter().filter(|finding| finding.severity() == Severity::Refuse)
     }
 
-    /// The records in the order of `.kern`; those without bytes as `.meta` has them.
+    /// The records in the order of `.kern`.
     #[must_use]
     pub fn records(&self) -> Vec<&Record> {
-        let mut records: Vec<_> = self.meta.iter().flat_map(|meta| &meta.records).collect();
-        records.sort_by_key(|record| record.offset);
-        records
+        self.meta.as_ref().map(Meta::in_order).unwrap_or_default()
     }
 
     /// The bytes of a record.

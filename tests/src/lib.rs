@@ -16,4 +16,8 @@ pub mod drive;
 pub mod fixtures;
 pub mod forge;
 pub mod image;
+pub mod images;
+pub mod packed;
+pub mod properties;
+pub mod reseal;
 pub mod vectors;

@@ -144,6 +144,14 @@ impl Meta {
         }
     }
 
+    /// The records in the order of `.kern`; where offsets are equal, in that of the text.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<&Record> {
+        let mut records: Vec<_> = self.records.iter().collect();
+        records.sort_by_key(|record| record.offset);
+        records
+    }
+
     /// The records of one section, in the order of the text.
     pub fn section(&self, section: Section) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |record| record.section == section)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
 use crate::digest::{self, Digest};
-use crate::error::{Error, Fault, Located, Section};
+use crate::error::{Error, Fault, Located, Section, quoted};
 use crate::limits;
 use crate::part::pairs;
 
@@ -166,7 +166,7 @@ fn uuid(what: &'static str, text: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let must = "a UUID has 36 characters, of which 32 are hexadecimal digits";
-    Err(Fault::Value { what, found: text.to_owned(), must, rule: "§3" })
+    Err(Fault::Value { what, found: quoted(text), must, rule: "§3" })
 }
 
 /// Checks a feature list (§9.3). One without names is absent: libnv has no empty arrays.
@@ -182,7 +182,7 @@ fn features(what: &'static str, found: &[String]) -> Result<(), Fault> {
     }
     Err(Fault::Value {
         what,
-        found: found.join(", "),
+        found: quoted(&found.join(", ")),
         must: "a feature is up to 63 bytes of lower-case words joined by -, and is listed once",
         rule: "§9.3",
     })

@@ -25,11 +25,7 @@ pub(super) fn check(message: &[u8], options: &Options) -> Result<ByteOrder, Erro
         counted: 0,
     };
     let flags = checker.header(&header, 0)?;
-    if let Some(wanted) = options.flags
-        && wanted != flags
-    {
-        return Err(ErrorKind::CallerFlags { wanted, found: flags }.at(wire::AT_FLAGS));
-    }
+    asked(options.flags, flags, 0)?;
     checker.push(Kind::Outermost, flags, 0)?;
 
     let mut at = wire::LIST_HEADER;
@@ -39,6 +35,16 @@ pub(super) fn check(message: &[u8], options: &Options) -> Result<ByteOrder, Erro
     match checker.open.len() {
         1 => Ok(checker.order),
         open => Err(ErrorKind::Unclosed { open: open.saturating_sub(1) as u64 }.at(at)),
+    }
+}
+
+/// Whether a list whose header is at `at` has the flags that the caller asks for, if it does.
+fn asked(wanted: Option<Flags>, found: Flags, at: usize) -> Result<(), Error> {
+    match wanted {
+        Some(wanted) if wanted != found => {
+            Err(ErrorKind::CallerFlags { wanted, found }.at(at + wire::AT_FLAGS))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -135,6 +141,9 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn push(&mut self, kind: Kind, flags: Flags, at: usize) -> Result<(), Error> {
+        if !self.open.is_empty() {
+            asked(self.options.inside, flags, at)?;
+        }
         over("lists inside each other", self.open.len() + 1, limits::NVLIST_DEPTH, at)?;
         self.open.push(Open { kind, flags, names: HashSet::new() });
         Ok(())

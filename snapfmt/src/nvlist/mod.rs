@@ -199,6 +199,8 @@ pub enum ByteOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     flags: Option<Flags>,
+    /// Flags of all lists inside.
+    inside: Option<Flags>,
     descriptors: u64,
 }
 
@@ -207,13 +209,19 @@ impl Options {
     #[must_use]
     pub const fn new() -> Self {
         let flags = Flags { ignore_case: false, no_unique: false };
-        Self { flags: Some(flags), descriptors: 0 }
+        Self { flags: Some(flags), inside: None, descriptors: 0 }
     }
 
     /// The outermost list must have exactly these flags, as libnv demands of its callers.
     #[must_use]
     pub const fn flags(self, flags: Flags) -> Self {
         Self { flags: Some(flags), ..self }
+    }
+
+    /// Every list, those inside too, must have exactly these flags. libnv lets each have its own.
+    #[must_use]
+    pub const fn flags_throughout(self, flags: Flags) -> Self {
+        Self { flags: Some(flags), inside: Some(flags), ..self }
     }
 
     /// The outermost list may have any flags; for tools that show what they are given.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::error::{Error, Fault, Section};
+use crate::error::{Error, Fault, Section, quoted};
 use crate::layout::kind::Kind;
 use crate::limits;
 use crate::part::codec::{self, Compression};
@@ -46,7 +46,7 @@ impl RecordId {
     /// Checks §5.4.1 to §5.4.3.
     pub(crate) fn bounds(&self) -> Result<(), Fault> {
         if !["kern_structs", "structs", "devices"].contains(&self.section.as_str()) {
-            let found = self.section.escape_default().to_string();
+            let found = quoted(&self.section);
             let must = "it is kern_structs, structs or devices";
             return Err(Fault::Value {
                 what: "the record's section", found, must, rule: "§5.4.1"
@@ -67,7 +67,7 @@ impl RecordId {
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.section, self.name.escape_default())
+        write!(f, "{}/{}", self.section.escape_default(), self.name.escape_default())
     }
 }
 
@@ -162,7 +162,7 @@ fn head(list: &[u8]) -> Result<(RecordId, bool), Fault> {
         codec::ZSTD => Ok((id, true)),
         other => Err(Fault::Value {
             what: "the record's encoding",
-            found: other.escape_default().to_string(),
+            found: quoted(other),
             must: "it is raw or zstd",
             rule: "§5.4.5",
         }),

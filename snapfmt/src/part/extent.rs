@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::error::{Error, Fault, Section};
+use crate::error::{Error, Fault, Section, quoted};
 use crate::layout::kind::Kind;
 use crate::limits;
 use crate::memory::bitmap::Bitmap;
@@ -117,7 +117,7 @@ impl Head {
         let data = Bitmap::from_bytes(data);
         check_bitmap(map, gpa, size, &data)?;
         if ![codec::RAW, codec::ZSTD].contains(&encoding) {
-            let found = encoding.escape_default().to_string();
+            let found = quoted(encoding);
             let must = "it is raw or zstd";
             return Err(Fault::Value {
                 what: "the extent's encoding",

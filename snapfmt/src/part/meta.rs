@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, quoted};
 use crate::layout::kind::Kind;
 use crate::part::pairs;
 use crate::part::{Encoded, Intact};
@@ -49,7 +49,7 @@ fn generation(list: &[u8]) -> Result<char, Fault> {
         "B" => Ok('B'),
         other => Err(Fault::Value {
             what: "the generation of .meta",
-            found: other.escape_default().to_string(),
+            found: quoted(other),
             must: "it is A or B",
             rule: "§5.2",
         }),

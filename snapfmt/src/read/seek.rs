@@ -313,6 +313,12 @@ impl<S: ReadAt> Seeker<S> {
 
     /// Reads a part whose place is listed; a damaged frame is named as what it was listed for.
     fn placed(&self, at: u64, length: u64, place: &Section) -> Result<Intact, ReadError> {
+        // Or the file would seem to end early, which it does not: its trailer is where it belongs.
+        if at.saturating_add(length) > self.trailer.index_at {
+            let found = format!("{at:#x} and {length} bytes");
+            let (what, must) = ("the place of a part", "all other parts come before INDEX");
+            return Err(self.wrong(Fault::Value { what, found, must, rule: "§2.2" }).into());
+        }
         Self::part(&self.source, self.trailer.size, at, length).map_err(|error| match error {
             ReadError::Format(error) => error.in_section(place.clone()).into(),
             io @ ReadError::Io { .. } => io,

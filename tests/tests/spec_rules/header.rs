@@ -70,7 +70,7 @@ pub(super) fn conventions() -> Vec<Case> {
         case("1.3", "a list with descriptors", nvlist, with(|list| list[3] = 1)),
         case("1.3", "a name twice", nvlist, twice),
         case("1.3", "a name twice in a nested list", ("nvlist", "§1.3", "INDEX part"), nested(0)),
-        case("1.3", "flags of a nested list", ("pair", "§1.3", "INDEX part"), nested(2)),
+        case("1.3.2", "flags of a nested list", ("nvlist", "§1.3", "INDEX part"), nested(2)),
         case(
             "1.3",
             "big-endian",
