@@ -250,7 +250,7 @@ fn other(value: &OwnedValue, u: &mut Unstructured<'_>) -> Result<OwnedValue> {
             let mut text = text.clone();
             match u.int_in_range(0..=3)? {
                 0 => text.clear(),
-                1 => text = text.repeat(u.int_in_range(1..=4096)?),
+                1 if text.len() < 64 => text = text.repeat(u.int_in_range(1..=2048)?),
                 2 => text.push(u.arbitrary()?),
                 _ => poke(&mut text, u)?,
             }
