@@ -17,7 +17,7 @@ use crate::packed::{self, Found, Order, number, scan};
 const HEADER: usize = 4064;
 const FRAME: usize = 128;
 /// The bytes of the trailer that its digest covers (§7.3.6).
-const TRAILER: usize = 96;
+pub const TRAILER: usize = 96;
 const PAGE: usize = 4096;
 /// What nothing here decodes beyond, whatever a list says.
 const MOST: usize = 8 << 20;
@@ -40,6 +40,14 @@ pub const MAP: u32 = 33;
 pub const INDEX: u32 = 48;
 
 type Hash = [u8; 32];
+
+/// Makes the digest of the trailer match again.
+pub fn seal_trailer(file: &mut [u8]) {
+    if let Some(at) = file.len().checked_sub(TRAILER + 32) {
+        let (trailer, digest) = file[at..].split_at_mut(TRAILER);
+        digest.copy_from_slice(&sha(&[trailer]));
+    }
+}
 
 /// A part without its digests.
 #[derive(Debug, Clone, PartialEq, Eq)]

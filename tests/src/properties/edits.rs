@@ -11,7 +11,7 @@ use snapfmt::nvlist::{Flags, Nvlist, Options, OwnedValue};
 use crate::images::plans;
 use crate::packed::{self, Order, scan};
 use crate::reseal::{
-    CONFIG, DEVICE, EXTENT, HOST, INDEX, Image, MAP, META, Part, Tables, VM, pairs,
+    self, CONFIG, DEVICE, EXTENT, HOST, INDEX, Image, MAP, META, Part, TRAILER, Tables, VM, pairs,
 };
 
 /// Numbers around which something may happen.
@@ -34,8 +34,10 @@ const NUMBERS: [u64; 16] = [
     u64::MAX,
 ];
 
-const KINDS: [u32; 10] =
-    [VM, META, CONFIG, HOST, DEVICE, EXTENT, MAP, INDEX, 0x8000_0077, 0x0000_0077];
+/// An optional part of no known type.
+const UNKNOWN: u32 = 0x8000_0077;
+
+const KINDS: [u32; 10] = [VM, META, CONFIG, HOST, DEVICE, EXTENT, MAP, INDEX, UNKNOWN, 77];
 
 /// The images that are changed.
 pub(crate) fn bases() -> &'static [Image] {
@@ -45,8 +47,21 @@ pub(crate) fn bases() -> &'static [Image] {
             let (bytes, _) = plan.write().expect("a snapshot");
             Image::parse(&bytes).expect("its parts")
         };
-        plans().into_iter().map(image).collect()
+        let mut images: Vec<_> = plans().into_iter().map(image).collect();
+        images.push(with_optional_parts(&images[3]));
+        images
     })
+}
+
+/// The image with a HOST part and one of a type that nobody knows.
+fn with_optional_parts(image: &Image) -> Image {
+    let mut image = image.clone();
+    for kind in [HOST, UNKNOWN] {
+        let nvlist = Nvlist::builder().string("from", "another").pack().expect("a list");
+        let (flags, alignment, payload) = (0, 1, b"optional".to_vec());
+        image.parts.insert(3, Part { kind, flags, alignment, nvlist, payload });
+    }
+    Image::parse(&image.bytes(Tables::Rebuilt, true)).expect("its parts")
 }
 
 /// The files that bytes stand for: as they are, where they are a file, and with matching digests.
@@ -82,6 +97,11 @@ fn scripted(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         2 => {
             let at = u.choose_index(bytes.len())?;
             bytes[at] ^= u.arbitrary::<u8>()?;
+        }
+        3 => {
+            let at = bytes.len() - TRAILER - 32;
+            poke(&mut bytes[at..], u)?;
+            reseal::seal_trailer(&mut bytes);
         }
         _ => {}
     }
@@ -230,7 +250,7 @@ fn other(value: &OwnedValue, u: &mut Unstructured<'_>) -> Result<OwnedValue> {
             let mut text = text.clone();
             match u.int_in_range(0..=3)? {
                 0 => text.clear(),
-                1 => text = text.repeat(u.int_in_range(1..=4096)?),
+                1 if text.len() < 64 => text = text.repeat(u.int_in_range(1..=2048)?),
                 2 => text.push(u.arbitrary()?),
                 _ => poke(&mut text, u)?,
             }
