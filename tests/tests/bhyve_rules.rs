@@ -164,11 +164,6 @@ fn kern_cases() -> Vec<Case> {
             &[("\"snapshot_req\": \"e1000\"", "\"snapshot_req\": \"xhci\"")],
         ),
         case("record-duplicate", NEWER, &[(&lpc, &twice)]),
-        case(
-            "record-empty-inside",
-            OLDER,
-            &[("\"file_offset\": 155950", "\"file_offset\": 155949")],
-        ),
         case("record-order", NEWER, &[(&sorted.0, &sorted.1)]),
         case(
             "kern-record-missing",

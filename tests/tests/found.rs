@@ -53,14 +53,6 @@ fn the_writer_refuses_a_header_that_a_reader_would() {
 }
 
 #[test]
-fn the_writer_refuses_a_kind_of_configuration_that_a_reader_would() {
-    let mut plan = plan("raw");
-    let (text, files) = (Vec::new(), Vec::new());
-    plan.config = Some(ConfigText { kind: "other".to_owned(), text, files });
-    assert_eq!(plan.write().unwrap_err().fault().id(), "value");
-}
-
-#[test]
 fn an_error_shows_no_control_characters_of_the_header() {
     for pair in ["uuid", "compatible"] {
         let mut image = image("config");
@@ -78,10 +70,9 @@ fn an_error_quotes_a_text_of_the_file_but_not_all_of_it() {
         (reseal::DEVICE, "section"),
         (reseal::DEVICE, "encoding"),
         (reseal::EXTENT, "encoding"),
-        (reseal::CONFIG, "kind"),
         (reseal::META, "generation"),
     ] {
-        let mut image = image(if kind == reseal::CONFIG { "config" } else { "packed" });
+        let mut image = image("packed");
         let part = image.parts.iter_mut().find(|part| part.kind == kind).unwrap();
         let list = Nvlist::unpack(&part.nvlist, &Options::new()).unwrap();
         let mut changed = Nvlist::new();
@@ -158,16 +149,4 @@ fn there_is_one_host_part_at_most() {
     let file = image.bytes(Tables::Rebuilt, true);
     assert_eq!(walked(&file).unwrap().fault().id(), "order");
     assert!(Seeker::open(&*file).unwrap().quick(|_| {}).is_err());
-}
-
-#[test]
-fn an_empty_record_comes_before_the_one_that_begins_where_it_stands() {
-    let mut plan = plan("old");
-    let text = String::from_utf8(plan.meta.text).unwrap();
-    plan.meta.text = text.replace("\"file_offset\":9", "\"file_offset\":0").into_bytes();
-    let meta = Meta::parse(&plan.meta.text).unwrap();
-    let names: Vec<_> = meta.in_order().iter().map(|record| record.name.clone()).collect();
-    assert_eq!(names, ["lpc", "vhpet"]);
-    plan.records.reverse();
-    assert_eq!(walked(&plan.write().unwrap().0), None);
 }
