@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test may")]
 
-use snapfmt::bhyve::Meta;
 use snapfmt::layout::kind::Kind;
 use snapfmt::nvlist::{Flags, Nvlist, Options, OwnedValue};
-use snapfmt::part::config::ConfigText;
 use snapfmt::read::{ReadError, Seeker, Walk, Want};
 use snapfmt::{Error, Section};
 use tests::images::{self, Plan, plans};
