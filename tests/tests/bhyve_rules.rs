@@ -72,19 +72,41 @@ fn entry(name: &str, size: u64, offset: u64) -> String {
 fn text_cases() -> Vec<Case> {
     let long = "x".repeat(256);
     let too_long = format!("\"vmname\": \"{long}\"");
+    let long_record = format!("\"device\": \"{}\"", "x".repeat(128));
     let many = format!("\"devices\": [{}", "{},".repeat(4096));
+    let records = |n: u8| entry(&format!("xhci@pci.{n}.0.0"), 0, 82668);
+    let more: Vec<_> = (0..=u8::MAX).map(records).collect();
+    let more: Vec<_> = ["", "a", "b", "c"]
+        .iter()
+        .map(|kind| more.join(",").replace("xhci", &format!("{kind}xhci")))
+        .collect();
+    let more = format!("}},{}\n  ]}}", more.join(","));
     let padding = " ".repeat(1 << 20);
-    let newer: [(_, &[(&str, &str)]); 13] = [
+    let whole = text(NEWER);
+    let newer: [(_, &[(&str, &str)]); 23] = [
         ("meta-too-long", &[("{\n", padding.as_str())]),
         ("meta-not-json", &[("\"basic metadata\"", "basic")]),
         ("meta-unfinished", &[("]}\n", "]")]),
         ("meta-key-duplicate", &[("\"memflags\"", "\"ncpus\"")]),
+        (
+            "meta-key-duplicate",
+            &[("\"size\": 284", "\"x\": {\"a\": 1, \"\\u0061\": 2}, \"size\": 284")],
+        ),
+        ("meta-key-duplicate", &[("{\n", "{\n\"x\": [1, {\"b\": {\"a\": 1, \"a\": 1}}],")]),
+        ("meta-unfinished", &[(whole.as_str(), "")]),
+        ("meta-unfinished", &[(whole.as_str(), " \n")]),
         ("meta-key-missing", &[("\"ncpus\": 1,", "")]),
         ("meta-type-wrong", &[("\"ncpus\": 1", "\"ncpus\": \"1\"")]),
         ("meta-type-wrong", &[("\"ncpus\": 1", "\"ncpus\": 1.5")]),
         ("meta-number-negative", &[("\"size\": 284", "\"size\": -1")]),
         ("meta-number-too-large", &[("\"size\": 284", "\"size\": 9223372036854775808")]),
         ("meta-name-too-long", &[("\"vmname\": \"fbsd14\"", too_long.as_str())]),
+        ("meta-name-too-long", &[("\"device\": \"vrtc\"", long_record.as_str())]),
+        ("meta-name-empty", &[("\"device\": \"atkbdc\"", "\"device\": \"\"")]),
+        ("meta-name-nul", &[("fbsd14", "a\\u0000")]),
+        ("meta-name-nul", &[("lpc@", "\\u0000")]),
+        ("meta-number-too-large", &[("\"memflags\": 0", "\"memflags\": 4294967296")]),
+        ("meta-too-many-records", &[("}\n  ]}", more.as_str())]),
         ("meta-too-many-records", &[("\"devices\": [", many.as_str())]),
         ("meta-layout-unclear", &[("\"kern_structs\"", "\"structures\"")]),
         ("meta-layout-unclear", &[("\"devices\"", "\"structs\"")]),
@@ -127,7 +149,12 @@ fn kern_cases() -> Vec<Case> {
     let atkbdc = entry("atkbdc", 141, 82527);
     let sorted = (format!("{lpc},\n    {atkbdc}"), format!("{atkbdc},\n    {lpc}"));
     let longer = format!("{atkbdc},\n    {}", entry("fbuf@pci.0.6.0", (65 << 20) + 452, 82668));
-    let twice = format!("{lpc},\n    {}", lpc.replace("536", "0"));
+    let twice = format!("{lpc},\n    {}", entry("lpc@pci.0.31.0", 0, 82527));
+    let misplaced = |offset| format!("{atkbdc},\n    {}", entry("zzz", 0, offset));
+    let frames: Vec<_> = (0..17_u64)
+        .map(|n| entry(&format!("fbuf@pci.1.{n}.0"), 64 << 20, 82668 + (n << 26)))
+        .collect();
+    let frames = format!("{atkbdc},\n    {}", frames.join(",\n    "));
     let longer_vrtc = entry("vrtc", 141, 6367);
     let shorter_bridge = entry("hostbridge@pci.0.0.0", 451, 6508);
     let bridge = entry("hostbridge@pci.0.0.0", 452, 6507);
@@ -158,6 +185,26 @@ fn kern_cases() -> Vec<Case> {
         case("kern-overlap", NEWER, &[("\"size\": 66197,", "\"size\": 66229,")]),
         case("kern-gap", NEWER, &[("\"size\": 66197", "\"size\": 66181")]),
         Case { kern: (65 << 20) + 452, ..case("record-too-large", NEWER, &[(&atkbdc, &longer)]) },
+        Case { kern: 17 << 26, ..case("records-too-large", NEWER, &[(&atkbdc, &frames)]) },
+        // At the start, within a record, where one begins that is listed before, behind the end.
+        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(0))]),
+        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(100))]),
+        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(82527))]),
+        case(
+            "record-empty-misplaced",
+            OLDER,
+            &[("\"file_offset\": 155950", "\"file_offset\": 155949")],
+        ),
+        case(
+            "record-duplicate",
+            OLDER,
+            &[(
+                "\"structs\": [",
+                "\"structs\": [{\"debug_name\": \"n\", \"snapshot_req\": 70, \"size\": 0, \
+                 \"file_offset\": 0}, {\"debug_name\": \"n\", \"snapshot_req\": 71, \"size\": 0, \
+                 \"file_offset\": 0},",
+            )],
+        ),
         case(
             "record-duplicate",
             OLDER,
@@ -214,7 +261,14 @@ fn companions(rule: &str) -> &'static [&'static str] {
             &["device-size-unlikely"]
         }
         "device-atkbdc-missing" => &["device-size-unlikely"],
-        "record-duplicate" => &["device-empty"],
+        "meta-too-many-records" => &["device-empty"],
+        "meta-name-too-long" => &["kern-record-unknown", "kern-record-missing"],
+        "meta-name-empty" => &["device-unknown", "device-atkbdc-missing"],
+        "meta-name-nul" => &["device-unknown"],
+        "record-duplicate" => &["device-empty", "kern-record-unknown"],
+        // A record without bytes, of a name that nothing has.
+        "record-empty-misplaced" => &["device-empty"],
+        "records-too-large" => &["device-size-unlikely"],
         _ => &[],
     }
 }

@@ -130,6 +130,9 @@ impl Meta {
         }
         let string = std::str::from_utf8(text)
             .map_err(|utf8| error(MetaFault::NotUtf8, utf8.valid_up_to()))?;
+        if string.trim_ascii().is_empty() {
+            return Err(error(MetaFault::Empty, text.len()));
+        }
         let root = json::parse(string).map_err(|json| error(json.fault.into(), json.at))?;
         let mut reader = Reader { text, notes: Vec::new() };
         reader.root(&root)
@@ -199,7 +202,7 @@ impl Reader<'_> {
                 return Err(self.wrong_type(&object.entry, key, "an array", list));
             };
             let found = records.len() + nodes.len();
-            if found > limits::RECORDS {
+            if found > limits::ENTRIES {
                 return Err(self.error(MetaFault::TooManyRecords { found }, list.at));
             }
             for (index, node) in nodes.iter().enumerate() {
@@ -222,7 +225,7 @@ impl Reader<'_> {
             None => String::new(),
         };
         let memflags = match object.find("memflags") {
-            Some(_) => self.number(&object, "memflags", limits::NUMBER)?,
+            Some(_) => self.number(&object, "memflags", limits::MEMFLAGS)?,
             None => 0,
         };
         Ok(VmMetadata {
@@ -251,9 +254,7 @@ impl Reader<'_> {
         let mut entry = Entry::Listed { list, index, name: None };
         if let (Entry::Listed { name, .. }, Value::Object(members)) = (&mut entry, &node.value) {
             *name = members.iter().find_map(|member| match &member.node.value {
-                Value::Text(text) if member.key == name_key && text.len() <= limits::NAME => {
-                    Some(text.clone())
-                }
+                Value::Text(text) if member.key == name_key => Some(shortened(text)),
                 _ => None,
             });
         }
@@ -270,7 +271,7 @@ impl Reader<'_> {
         })
     }
 
-    /// An object without doubled keys; unknown ones are noted.
+    /// An object without doubled keys, neither in it nor under its unknown keys; those are noted.
     fn object<'n>(
         &mut self,
         node: &'n Node<'n>,
@@ -281,18 +282,39 @@ impl Reader<'_> {
         let Value::Object(members) = &node.value else {
             return Err(self.wrong_type(&entry, key, "an object", node));
         };
-        let mut seen = BTreeSet::new();
-        for Member { at, key, .. } in members {
-            if !seen.insert(key.as_str()) {
-                let fault = MetaFault::DuplicateKey { entry, key: shortened(key) };
-                return Err(self.error(fault, *at));
-            }
+        self.unique(members, &entry)?;
+        for Member { key, node, .. } in members {
             if !known.contains(&key.as_str()) {
                 let (entry, key) = (entry.clone(), shortened(key));
+                let under = Entry::Under { entry: Box::new(entry.clone()), key: key.clone() };
+                self.unique_below(node, &under)?;
                 self.notes.push(Note::UnknownKey { entry, key });
             }
         }
         Ok(Object { entry, at: node.at, members })
+    }
+
+    fn unique(&self, members: &[Member<'_>], entry: &Entry) -> Result<(), MetaError> {
+        let mut seen = BTreeSet::new();
+        match members.iter().find(|member| !seen.insert(member.key.as_str())) {
+            Some(Member { at, key, .. }) => {
+                let (entry, key) = (entry.clone(), shortened(key));
+                Err(self.error(MetaFault::DuplicateKey { entry, key }, *at))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As deep as the text is nested, which is bounded.
+    fn unique_below(&self, node: &Node<'_>, entry: &Entry) -> Result<(), MetaError> {
+        match &node.value {
+            Value::Array(nodes) => nodes.iter().try_for_each(|node| self.unique_below(node, entry)),
+            Value::Object(members) => {
+                self.unique(members, entry)?;
+                members.iter().try_for_each(|member| self.unique_below(&member.node, entry))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn need<'n>(&self, object: &Object<'n>, key: &'static str) -> Result<&'n Node<'n>, MetaError> {

@@ -12,6 +12,13 @@ pub enum Entry {
     Root,
     /// `basic metadata`.
     Machine,
+    /// What stands under a key that no known release writes.
+    Under {
+        /// The object that has the key.
+        entry: Box<Entry>,
+        /// The key.
+        key: String,
+    },
     /// An entry of a list.
     Listed {
         /// The key of the list.
@@ -28,6 +35,7 @@ impl fmt::Display for Entry {
         match self {
             Self::Root => f.write_str("the outermost object"),
             Self::Machine => f.write_str("basic metadata"),
+            Self::Under { entry, key } => write!(f, "{} of {entry}", key.escape_debug()),
             Self::Listed { list, index, name: None } => write!(f, "{list}[{index}]"),
             Self::Listed { list, index, name: Some(name) } => {
                 write!(f, "{list}[{index}] {}", name.escape_debug())
@@ -49,6 +57,8 @@ pub enum MetaFault {
     NotUtf8,
     /// Something else stands where this should.
     Expected(&'static str),
+    /// There is no text.
+    Empty,
     /// The text ends before its last brace.
     Unfinished,
     /// Something follows the last brace.
@@ -57,7 +67,7 @@ pub enum MetaFault {
     TooDeep,
     /// More values than [`limits::VALUES`].
     TooManyValues,
-    /// More records than [`limits::RECORDS`].
+    /// More records than [`limits::ENTRIES`].
     TooManyRecords {
         /// How many.
         found: usize,
@@ -139,12 +149,13 @@ impl fmt::Display for MetaFault {
             }
             Self::NotUtf8 => f.write_str("not UTF-8"),
             Self::Expected(expected) => write!(f, "expected {expected}"),
-            Self::Unfinished => f.write_str("the text ends too early"),
+            Self::Empty => f.write_str("there is no text"),
+            Self::Unfinished => f.write_str("a value is not finished"),
             Self::Trailing => f.write_str("something follows the last brace"),
             Self::TooDeep => write!(f, "nested deeper than {}", limits::DEPTH),
             Self::TooManyValues => write!(f, "more than {} values", limits::VALUES),
             Self::TooManyRecords { found } => {
-                write!(f, "{found} records, where {} is the limit", limits::RECORDS)
+                write!(f, "{found} records, where {} is the limit", limits::ENTRIES)
             }
             Self::DuplicateKey { entry, key } => {
                 write!(f, "{} stands twice in {entry}", key.escape_debug())
@@ -214,7 +225,7 @@ impl MetaError {
             | MetaFault::Trailing
             | MetaFault::TooDeep
             | MetaFault::TooManyValues => &rules::META_NOT_JSON,
-            MetaFault::Unfinished => &rules::META_UNFINISHED,
+            MetaFault::Empty | MetaFault::Unfinished => &rules::META_UNFINISHED,
             MetaFault::TooManyRecords { .. } => &rules::META_TOO_MANY_RECORDS,
             MetaFault::DuplicateKey { .. } => &rules::META_KEY_DUPLICATE,
             MetaFault::MissingKey { .. } => &rules::META_KEY_MISSING,

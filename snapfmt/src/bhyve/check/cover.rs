@@ -1,7 +1,7 @@
 //! Whether the records share out `.kern` among them: every byte to exactly one.
 
 use super::place;
-use crate::bhyve::finding::{Finding, Place};
+use crate::bhyve::finding::{Finding, Place, Severity};
 use crate::bhyve::meta::{Meta, Record};
 use crate::bhyve::{limits, rules};
 
@@ -34,9 +34,36 @@ pub(super) fn check(meta: &Meta, kern_len: u64) -> Vec<Finding> {
             findings.push(finding(&rules::RECORD_TOO_LARGE).with("limit", limits::RECORD));
         }
     }
+    let total = meta.records.iter().fold(0_u64, |sum, record| sum.saturating_add(record.size));
+    if total > limits::RECORDS_TOTAL && findings.is_empty() {
+        let finding = Finding::new(&rules::RECORDS_TOO_LARGE, Place::Kern { offset: 0 });
+        findings.push(finding.with("size", total).with("limit", limits::RECORDS_TOTAL));
+    }
     if ranges.len() == meta.records.len() {
         ranges.retain(|range| range.record.size > 0);
-        findings.extend(share_out(ranges, kern_len));
+        let shared = share_out(ranges, kern_len);
+        // Records without bytes have no place where the others have none.
+        if shared.iter().all(|finding| finding.severity() == Severity::Warn) {
+            findings.extend(misplaced(meta));
+        }
+        findings.extend(shared);
+    }
+    findings
+}
+
+/// Records without bytes that are not where bhyve was in `.kern` when it listed them: at the end of
+/// a record, and before the record that begins there.
+fn misplaced(meta: &Meta) -> Vec<Finding> {
+    let mut records: Vec<_> = meta.records.iter().collect();
+    records.sort_by_key(|record| record.offset);
+    let mut findings = Vec::new();
+    let mut end = 0_u64;
+    for record in records {
+        if record.size == 0 && record.offset != end {
+            let finding = Finding::new(&rules::RECORD_EMPTY_MISPLACED, place(record));
+            findings.push(finding.with("offset", record.offset).with("expected", end));
+        }
+        end = end.saturating_add(record.size);
     }
     findings
 }

@@ -113,13 +113,19 @@ fn missing(meta: &Meta, known: &[Known<'_>], slots: Option<u32>) -> Vec<Finding>
 /// Entries of either section that are listed a second time.
 fn duplicates(meta: &Meta) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
-    let again = |record: &&Record| {
-        // A number is the key where there is one.
-        let name = record.snapshot_req.map_or(record.name.as_str(), |_| "");
-        !seen.insert((record.section, record.snapshot_req, name.to_owned()))
-    };
-    let finding = |record| Finding::new(&rules::RECORD_DUPLICATE, place(record));
-    meta.records.iter().filter(again).map(finding).collect()
+    let mut findings = Vec::new();
+    for record in &meta.records {
+        // A number is the key where there is one. A name that is another record's is said already.
+        let number = record.snapshot_req.map(|number| (record.section, Some(number), ""));
+        let known = KernRecord::of(record).filter(|_| number.is_some());
+        let own = known.is_none_or(|known| known.name == record.name);
+        let name = own.then_some((record.section, None, record.name.as_str()));
+        let keys = [number, name].into_iter().flatten();
+        if keys.filter(|key| !seen.insert(*key)).count() > 0 {
+            findings.push(Finding::new(&rules::RECORD_DUPLICATE, place(record)));
+        }
+    }
+    findings
 }
 
 /// A record of one vendor's layout where another record is of the other's.

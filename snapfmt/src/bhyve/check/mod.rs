@@ -14,13 +14,14 @@ use super::{limits, rules};
 
 /// Checks a `.meta` against the lengths of `.kern` and of the file with guest memory.
 ///
-/// First what is odd in the text, then the machine, its memory, the kernel's records, the devices,
+/// First what is odd in the text, then the machine, names, memory, the kernel's records, the devices,
 /// and last how the records share out `.kern`. No finding means that the structure is as bhyve
 /// writes it.
 #[must_use]
 pub fn check(meta: &Meta, kern_len: u64, ram_len: u64) -> Vec<Finding> {
     let mut findings = notes(meta);
     findings.extend(machine(meta));
+    findings.extend(names(meta));
     findings.extend(ram(meta, ram_len));
     findings.extend(kern::check(meta));
     findings.extend(devices::check(meta));
@@ -58,9 +59,36 @@ fn machine(meta: &Meta) -> Vec<Finding> {
         findings.push(memory(&rules::MEMSIZE_UNALIGNED).with("page", limits::PAGE));
     }
     let absent = meta.notes.contains(&Note::AbsentKey { key: "vmname" });
-    if !absent && !legal(&vm.name) {
+    // A name with a NUL is refused.
+    if !absent && !vm.name.contains('\0') && !legal(&vm.name) {
         let at = Place::Machine("vmname");
         findings.push(Finding::new(&rules::VM_NAME_ILLEGAL, at).with("name", vm.name.as_str()));
+    }
+    findings
+}
+
+/// Whether there are too many records, or names that no list of records can hold.
+fn names(meta: &Meta) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if meta.vm.name.contains('\0') {
+        findings.push(Finding::new(&rules::META_NAME_NUL, Place::Machine("vmname")));
+    }
+    for record in &meta.records {
+        let finding = |rule| Finding::new(rule, place(record));
+        let (length, limit) = (record.name.len(), limits::RECORD_NAME);
+        if record.name.is_empty() {
+            findings.push(finding(&rules::META_NAME_EMPTY));
+        } else if length > limit {
+            let long = finding(&rules::META_NAME_TOO_LONG);
+            findings.push(long.with("length", length as u64).with("limit", limit as u64));
+        } else if record.name.contains('\0') {
+            findings.push(finding(&rules::META_NAME_NUL));
+        }
+    }
+    let (found, limit) = (meta.records.len(), limits::RECORDS);
+    if found > limit {
+        let many = Finding::new(&rules::META_TOO_MANY_RECORDS, Place::Index(Entry::Root));
+        findings.push(many.with("records", found as u64).with("limit", limit as u64));
     }
     findings
 }

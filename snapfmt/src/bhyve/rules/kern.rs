@@ -11,6 +11,8 @@ pub(super) static KERN_RULES: &[&Rule] = &[
     &KERN_GAP,
     &KERN_TRAILING,
     &RECORD_TOO_LARGE,
+    &RECORDS_TOO_LARGE,
+    &RECORD_EMPTY_MISPLACED,
     &RECORD_DUPLICATE,
     &RECORD_ORDER,
     &KERN_RECORD_MISSING,
@@ -96,9 +98,31 @@ pub static RECORD_TOO_LARGE: Rule = Rule {
     id: "record-too-large",
     severity: Severity::Refuse,
     says: "a record is larger than any device's",
-    reason: "bhyve collects a record in a buffer of 20 MiB",
+    reason: "bhyve collects a record in a buffer; the largest known is a framebuffer of 32 MiB",
     bhyve: "cannot have written it",
     basis: Basis::Read,
+    advice: "restore `.meta` from a copy",
+};
+
+/// All records together are larger than a machine's can be.
+pub static RECORDS_TOO_LARGE: Rule = Rule {
+    id: "records-too-large",
+    severity: Severity::Refuse,
+    says: "all records together are larger than a machine's can be",
+    reason: "readers are bounded; a framebuffer of 32 MiB is the largest, and a machine has few",
+    bhyve: "reads each record that it looks for",
+    basis: Basis::Supposed,
+    advice: "check that the three files belong together; restore `.meta` from a copy",
+};
+
+/// A record without bytes is not where the record before it ends.
+pub static RECORD_EMPTY_MISPLACED: Rule = Rule {
+    id: "record-empty-misplaced",
+    severity: Severity::Refuse,
+    says: "a record without bytes is not where the record before it ends",
+    reason: "bhyve lists a device without state at the offset it has reached",
+    bhyve: "reads no bytes of it, wherever it is",
+    basis: Basis::Supposed,
     advice: "restore `.meta` from a copy",
 };
 

@@ -13,6 +13,8 @@ pub(super) static META_RULES: &[&Rule] = &[
     &META_NUMBER_NEGATIVE,
     &META_NUMBER_TOO_LARGE,
     &META_NAME_TOO_LONG,
+    &META_NAME_EMPTY,
+    &META_NAME_NUL,
     &META_TOO_MANY_RECORDS,
     &META_LAYOUT_UNCLEAR,
     &META_KEY_UNKNOWN,
@@ -47,7 +49,7 @@ pub static META_UNFINISHED: Rule = Rule {
     severity: Severity::Refuse,
     says: "the text ends too early",
     reason: "bhyve writes the closing braces last: the snapshot was aborted or the file is cut",
-    bhyve: "refuses a text that libucl cannot parse",
+    bhyve: "refuses a text that libucl cannot parse, or that lacks what it looks for",
     basis: Basis::Supposed,
     advice: "take the snapshot again: an aborted snapshot has lost the state of its devices",
 };
@@ -112,8 +114,30 @@ pub static META_NAME_TOO_LONG: Rule = Rule {
     id: "meta-name-too-long",
     severity: Severity::Refuse,
     says: "a name is longer than any that bhyve writes",
-    reason: "names have fixed room in bhyve",
+    reason: "names have fixed room in bhyve: 39 bytes for a device, 229 for a machine",
     bhyve: "never finds the record",
+    basis: Basis::Supposed,
+    advice: "restore the file from a copy",
+};
+
+/// The name of a record is empty.
+pub static META_NAME_EMPTY: Rule = Rule {
+    id: "meta-name-empty",
+    severity: Severity::Refuse,
+    says: "the name of a record is empty",
+    reason: "bhyve names every record, and finds it again by its name",
+    bhyve: "never finds the record",
+    basis: Basis::Supposed,
+    advice: "restore the file from a copy",
+};
+
+/// A name holds a NUL.
+pub static META_NAME_NUL: Rule = Rule {
+    id: "meta-name-nul",
+    severity: Severity::Refuse,
+    says: "a name holds a NUL",
+    reason: "names are C strings in bhyve, which end at the first NUL",
+    bhyve: "takes what is before the NUL for the name",
     basis: Basis::Supposed,
     advice: "restore the file from a copy",
 };
@@ -123,7 +147,7 @@ pub static META_TOO_MANY_RECORDS: Rule = Rule {
     id: "meta-too-many-records",
     severity: Severity::Refuse,
     says: "more entries than any machine has records",
-    reason: "the reader is bounded",
+    reason: "readers are bounded; a machine has tens of records",
     bhyve: "ignores entries that it does not look for",
     basis: Basis::Supposed,
     advice: "check that the file is the `.meta` of the snapshot",

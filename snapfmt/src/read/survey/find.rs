@@ -8,7 +8,7 @@ use crate::read::listed::Part;
 use crate::read::seek::{ReadAt, ReadError};
 
 /// The first and the longest step of a search, in bytes.
-const SEARCH: (usize, usize) = (4 << 10, 1 << 20);
+const SEARCH: (usize, usize) = (512, 1 << 20);
 
 impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
     /// Where to go on after a part that could not be taken, and whether that had to be searched

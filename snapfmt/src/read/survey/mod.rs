@@ -3,8 +3,10 @@
 //! It goes from front to back once, from part to part. Where a part's frame is damaged, the next
 //! part is where INDEX and MAP parts say, if those are intact; else it is searched for at multiples
 //! of 64. Nothing is shown as intact whose digests did not match, and memory stays bounded: one
-//! part is held at a time, and the account has a limited number of entries.
+//! part is held at a time, and the account has a limited number of entries. So does the work: how
+//! many bytes are read again grows with the size of the file, whatever it holds.
 
+mod effort;
 mod find;
 mod order;
 mod plan;
@@ -30,6 +32,7 @@ use crate::read::index::same;
 use crate::read::listed::Part;
 use crate::read::seek::{ReadAt, ReadError, read};
 
+use effort::Effort;
 use order::Order;
 use plan::Plan;
 use spans::Spans;
@@ -70,6 +73,8 @@ pub fn survey<S: ReadAt>(source: S, each: impl FnMut(u64, u64, Part)) -> Result<
         plan: Plan::default(),
         spans: Spans::default(),
         order: Order::default(),
+        effort: Effort::new(size),
+        spared: false,
         memory: None,
         scanned: false,
         digest: None,
@@ -96,6 +101,9 @@ struct Surveyor<S, F> {
     plan: Plan,
     spans: Spans,
     order: Order,
+    effort: Effort,
+    /// Whether the last damage is a part that was left alone.
+    spared: bool,
     memory: Option<MemoryMap>,
     /// Whether the last part was found by searching.
     scanned: bool,
@@ -186,8 +194,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
         let Ok(bytes) = self.read(at, trailer::LEN, Section::Trailer)? else { return Ok(()) };
         let Ok(trailer) = Trailer::check(&bytes, at) else { return Ok(()) };
         self.plan.trailer(at, trailer);
-        if let Ok(part) = self.intact(trailer.index_at)?
-            && part.kind() == Kind::Index
+        if let Some(part) = self.ahead(trailer.index_at, Kind::Index)?
             && part.digest() == trailer.root
             && let Ok(index) = Index::open(&part)
         {
@@ -197,7 +204,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
     }
 
     /// Reads and checks the part at `at`, as far as that takes no other part.
-    fn intact(&self, at: u64) -> Result<Result<Intact, Bad>, ReadError> {
+    fn intact(&mut self, at: u64) -> Result<Result<Intact, Bad>, ReadError> {
         let bad = |error, end| Ok(Err(Bad { error, end, claim: None }));
         let bytes = match self.read(at, frame::LEN, Section::Frame)? {
             Ok(bytes) => bytes,
@@ -210,24 +217,60 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 return Ok(Err(Bad { error, end: None, claim }));
             }
         };
+        let (spans, section) = (frame.spans(at), Section::Part(frame.kind));
+        let listed = self.plan.at(at).is_some();
+        if !listed && self.plan.next(at).is_some_and(|next| next < spans.end) {
+            let why = "what the index lists next begins within it";
+            return bad(Fault::Order { found: frame.kind, why }.at(at).within(section), None);
+        }
+        if spans.end <= self.size
+            && let Err(fault) = self.effort.body(spans.nvlist_at, spans.end)
+        {
+            return bad(fault.at(at).within(section), Some(spans.end));
+        }
+        Ok(match self.body(&frame, digest, at)? {
+            Ok(part) => Ok(part),
+            Err(error) => {
+                let end = Some(spans.end).filter(|&end| end <= self.size);
+                Err(Bad { error, end, claim: None })
+            }
+        })
+    }
+
+    /// Reads and checks what follows a frame.
+    fn body(
+        &self,
+        frame: &Frame,
+        digest: Digest,
+        at: u64,
+    ) -> Result<Result<Intact, Error>, ReadError> {
         let spans = frame.spans(at);
         let len = usize::try_from(spans.end.saturating_sub(spans.nvlist_at)).unwrap_or(usize::MAX);
-        match self.read(spans.nvlist_at, len, Section::Part(frame.kind))? {
-            Ok(body) => Ok(Intact::check(frame, digest, at, body).map_err(|error| Bad {
-                error,
-                end: Some(spans.end),
-                claim: None,
-            })),
-            Err(error) => bad(error, None),
+        let body = self.read(spans.nvlist_at, len, Section::Part(frame.kind))?;
+        Ok(body.and_then(|body| Intact::check(*frame, digest, at, body)))
+    }
+
+    /// Reads a part of a kind before its turn; nothing if it is damaged.
+    fn ahead(&mut self, at: u64, kind: Kind) -> Result<Option<Intact>, ReadError> {
+        let Ok(bytes) = self.read(at, frame::LEN, Section::Frame)? else { return Ok(None) };
+        let Ok((frame, digest)) = Frame::check(&bytes, at) else { return Ok(None) };
+        let end = frame.spans(at).end;
+        let here = frame.kind == kind && end <= self.size;
+        if !here || self.effort.twice(end.saturating_sub(at)).is_err() {
+            return Ok(None);
         }
+        Ok(self.body(&frame, digest, at)?.ok())
     }
 
     /// What a damaged frame claims.
-    fn claim(&self, bytes: &[u8], at: u64) -> Result<Option<Claim<PartFacts>>, ReadError> {
+    fn claim(&mut self, bytes: &[u8], at: u64) -> Result<Option<Claim<PartFacts>>, ReadError> {
         let Some(frame) = Frame::claim(bytes).filter(|_| bytes.starts_with(&frame::MAGIC)) else {
             return Ok(None);
         };
-        let len = usize::try_from(frame.nvlist_size).unwrap_or(usize::MAX);
+        let len = match self.effort.twice(frame.nvlist_size.into()) {
+            Ok(()) => usize::try_from(frame.nvlist_size).unwrap_or(usize::MAX),
+            Err(_) => 0,
+        };
         let nvlist = self.read(frame.spans(at).nvlist_at, len, Section::Frame)?;
         Ok(Some(PartFacts::claimed(&frame, at, &nvlist.unwrap_or_default())))
     }
@@ -240,7 +283,8 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             return Ok(end);
         }
         if let Some(offset) = self.plan.map_to_load(at) {
-            let table = self.intact(offset)?.ok().and_then(|part| MapTable::open(&part).ok());
+            let part = self.ahead(offset, Kind::Map)?;
+            let table = part.and_then(|part| MapTable::open(&part).ok());
             self.plan.load(offset, table);
         }
         let bad = match self.intact(at)? {
@@ -269,7 +313,11 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 _ => false,
             };
         self.scanned = scanned || foreign;
-        if !foreign || !self.spans.lengthen(at, end) {
+        // What was left alone makes one range.
+        let spared = effort::spared(error.fault());
+        let joins = foreign || spared && self.spared;
+        self.spared = spared || foreign && self.spared;
+        if !joins || !self.spans.lengthen(at, end) {
             self.spans.push(at, end, What::Damaged { error, claim: bad.claim });
         }
         if end == self.size {
@@ -322,6 +370,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             return Err(part.wrong(fault));
         }
         let scanned = self.scanned && place.is_none();
+        self.order.ascends(part.kind()).map_err(|fault| part.wrong(fault))?;
         let mut what = What::Part { section: part.section(), scanned };
         let mut block = None;
         let opened = match part.kind() {
@@ -329,7 +378,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             Kind::Meta => Some(Part::Meta(MetaText::open(part)?)),
             Kind::Config => Some(Part::Config(ConfigText::open(part)?)),
             Kind::Other(_) => Some(Part::Other(part.clone())),
-            Kind::Device => Some(Part::Record(Record::open(part.clone())?)),
+            Kind::Device => Some(Part::Record(self.record(part)?)),
             Kind::Map => {
                 what = What::Memory(Run::map(self.memory.is_some(), scanned));
                 Some(Part::Map(MapTable::open(part)?))
@@ -352,7 +401,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 what = What::Memory(Run::extent(gpa, self.memory.is_some(), scanned));
                 match &self.memory {
                     Some(memory) => {
-                        let extent = Extent::open(part, memory)?;
+                        let extent = open_extent(part, memory, scanned, &mut self.effort)?;
                         block = Some((gpa, gpa.saturating_add(extent.block.size)));
                         Some(Part::Extent(extent))
                     }
@@ -381,4 +430,27 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
         }
         Ok(())
     }
+
+    fn record(&mut self, part: &Intact) -> Result<Record, Error> {
+        self.effort.record().map_err(|fault| part.wrong(fault))?;
+        let record = Record::open(part.clone());
+        self.effort.decoded_record(record.as_ref().ok().map(|record| record.id().size));
+        record
+    }
+}
+
+/// Of extents that were not searched for there are no more than memory has room for.
+fn open_extent(
+    part: &Intact,
+    memory: &MemoryMap,
+    scanned: bool,
+    effort: &mut Effort,
+) -> Result<Extent, Error> {
+    if !scanned || part.frame().tree {
+        return Extent::open(part, memory);
+    }
+    effort.extent(memory.size()).map_err(|fault| part.wrong(fault))?;
+    let extent = Extent::open(part, memory);
+    effort.decoded_extent(extent.as_ref().ok().map(|extent| extent.block.size));
+    extent
 }

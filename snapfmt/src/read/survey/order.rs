@@ -26,6 +26,15 @@ impl Order {
         self.rank == Kind::Index.rank()
     }
 
+    /// Whether a part of this kind may follow those that were admitted.
+    pub(super) fn ascends(&self, kind: Kind) -> Result<(), Fault> {
+        if kind.rank() < self.rank {
+            let why = "the order is VM, META, optional parts, DEVICE, memory, INDEX";
+            return Err(Fault::Order { found: kind, why });
+        }
+        Ok(())
+    }
+
     /// Admits a part; for an extent, `block` is its address and its end. Of what was found by
     /// searching, `scanned`, nothing is concluded that would keep out the parts of this file.
     pub(super) fn admit(
@@ -35,9 +44,7 @@ impl Order {
         scanned: bool,
     ) -> Result<(), Fault> {
         let order = |why| Err(Fault::Order { found: kind, why });
-        if kind.rank() < self.rank {
-            return order("the order is VM, META, optional parts, DEVICE, memory, INDEX");
-        }
+        self.ascends(kind)?;
         let once = match kind {
             Kind::Vm => std::mem::replace(&mut self.vm, true),
             Kind::Meta => std::mem::replace(&mut self.meta, true),
