@@ -150,11 +150,6 @@ fn kern_cases() -> Vec<Case> {
     let sorted = (format!("{lpc},\n    {atkbdc}"), format!("{atkbdc},\n    {lpc}"));
     let longer = format!("{atkbdc},\n    {}", entry("fbuf@pci.0.6.0", (65 << 20) + 452, 82668));
     let twice = format!("{lpc},\n    {}", entry("lpc@pci.0.31.0", 0, 82527));
-    let misplaced = |offset| format!("{atkbdc},\n    {}", entry("zzz", 0, offset));
-    let frames: Vec<_> = (0..17_u64)
-        .map(|n| entry(&format!("fbuf@pci.1.{n}.0"), 64 << 20, 82668 + (n << 26)))
-        .collect();
-    let frames = format!("{atkbdc},\n    {}", frames.join(",\n    "));
     let longer_vrtc = entry("vrtc", 141, 6367);
     let shorter_bridge = entry("hostbridge@pci.0.0.0", 451, 6508);
     let bridge = entry("hostbridge@pci.0.0.0", 452, 6507);
@@ -185,26 +180,6 @@ fn kern_cases() -> Vec<Case> {
         case("kern-overlap", NEWER, &[("\"size\": 66197,", "\"size\": 66229,")]),
         case("kern-gap", NEWER, &[("\"size\": 66197", "\"size\": 66181")]),
         Case { kern: (65 << 20) + 452, ..case("record-too-large", NEWER, &[(&atkbdc, &longer)]) },
-        Case { kern: 17 << 26, ..case("records-too-large", NEWER, &[(&atkbdc, &frames)]) },
-        // At the start, within a record, where one begins that is listed before, behind the end.
-        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(0))]),
-        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(100))]),
-        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(82527))]),
-        case(
-            "record-empty-misplaced",
-            OLDER,
-            &[("\"file_offset\": 155950", "\"file_offset\": 155949")],
-        ),
-        case(
-            "record-duplicate",
-            OLDER,
-            &[(
-                "\"structs\": [",
-                "\"structs\": [{\"debug_name\": \"n\", \"snapshot_req\": 70, \"size\": 0, \
-                 \"file_offset\": 0}, {\"debug_name\": \"n\", \"snapshot_req\": 71, \"size\": 0, \
-                 \"file_offset\": 0},",
-            )],
-        ),
         case(
             "record-duplicate",
             OLDER,
@@ -253,6 +228,37 @@ fn kern_cases() -> Vec<Case> {
     ]
 }
 
+fn list_cases() -> Vec<Case> {
+    let atkbdc = entry("atkbdc", 141, 82527);
+    let misplaced = |offset| format!("{atkbdc},\n    {}", entry("zzz", 0, offset));
+    let frames: Vec<_> = (0..17_u64)
+        .map(|n| entry(&format!("fbuf@pci.1.{n}.0"), 64 << 20, 82668 + (n << 26)))
+        .collect();
+    let frames = format!("{atkbdc},\n    {}", frames.join(",\n    "));
+    vec![
+        Case { kern: 17 << 26, ..case("records-too-large", NEWER, &[(&atkbdc, &frames)]) },
+        // At the start, within a record, where one begins that is listed before, behind the end.
+        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(0))]),
+        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(100))]),
+        case("record-empty-misplaced", NEWER, &[(&atkbdc, &misplaced(82527))]),
+        case(
+            "record-empty-misplaced",
+            OLDER,
+            &[("\"file_offset\": 155950", "\"file_offset\": 155949")],
+        ),
+        case(
+            "record-duplicate",
+            OLDER,
+            &[(
+                "\"structs\": [",
+                "\"structs\": [{\"debug_name\": \"n\", \"snapshot_req\": 70, \"size\": 0, \
+                 \"file_offset\": 0}, {\"debug_name\": \"n\", \"snapshot_req\": 71, \"size\": 0, \
+                 \"file_offset\": 0},",
+            )],
+        ),
+    ]
+}
+
 /// Rules that a case of another rule cannot help breaking too: bytes that change their owner give a
 /// device an unlikely size, and a record of an unknown name or size is one.
 fn companions(rule: &str) -> &'static [&'static str] {
@@ -275,7 +281,7 @@ fn companions(rule: &str) -> &'static [&'static str] {
 
 #[test]
 fn each_rule_fires_alone() {
-    let cases = [text_cases(), machine_cases(), kern_cases()].into_iter().flatten();
+    let cases = [text_cases(), machine_cases(), kern_cases(), list_cases()].into_iter().flatten();
     let mut seen: BTreeSet<&str> = cases
         .map(|case| {
             let findings = findings(&case);
@@ -329,4 +335,25 @@ fn a_finding_says_where_and_with_which_values() {
         ".meta basic metadata ncpus: the per-CPU records are for another number of virtual CPUs \
          (ncpus 2, records for 1)"
     );
+}
+
+#[test]
+fn a_text_that_ends_too_early_says_what_is_missing_once() {
+    let finding = |text: &[u8]| Meta::parse(text).unwrap_err().finding().to_string();
+    assert_eq!(
+        finding(b""),
+        ".meta line 1 column 1: the text ends too early (because there is no text)"
+    );
+    assert_eq!(
+        finding(b"{\n  \"devices\": ["),
+        ".meta line 2 column 15: the text ends too early (because a value is not finished)"
+    );
+}
+
+#[test]
+fn a_key_that_stands_twice_under_an_unknown_one_is_named() {
+    let text =
+        text(NEWER).replacen("\"size\": 284", "\"x\": [{\"a\": 1, \"a\": 2}], \"size\": 284", 1);
+    let error = Meta::parse(text.as_bytes()).unwrap_err().to_string();
+    assert!(error.starts_with("a stands twice in x of kern_structs[0] vhpet at line "), "{error}");
 }

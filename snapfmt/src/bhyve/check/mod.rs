@@ -14,9 +14,9 @@ use super::{limits, rules};
 
 /// Checks a `.meta` against the lengths of `.kern` and of the file with guest memory.
 ///
-/// First what is odd in the text, then the machine, names, memory, the kernel's records, the devices,
-/// and last how the records share out `.kern`. No finding means that the structure is as bhyve
-/// writes it.
+/// First what is odd in the text, then the machine, names, memory, the kernel's records, the
+/// devices, and last how the records share out `.kern`. No finding means that the structure is as
+/// bhyve writes it; if no finding refuses, the set fits into a snapshot file.
 #[must_use]
 pub fn check(meta: &Meta, kern_len: u64, ram_len: u64) -> Vec<Finding> {
     let mut findings = notes(meta);
