@@ -5,8 +5,8 @@ Exit status:
   0  packed
   1  no: the set is damaged, or does not fit into a snapshot file
   2  trouble: usage, files, an input that changed meanwhile
-A snapshot that a pipe got from a run that did not end with 0 has no end; `verify` and `unpack` say
-no to it.
+A pipe gets the end of a snapshot only after all inputs were read and found unchanged; `verify` and
+`unpack` say no to one without its end.
 
 A stdout that is /dev/null, open for reading and writing, counts as closed: a closed one looks like
 that. To throw the output away, open it for writing only, as `>/dev/null` does.
