@@ -4,14 +4,15 @@
 
 use std::borrow::Borrow;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Seek as _, SeekFrom};
+use std::io::{self, IsTerminal as _, Read, Seek as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, SeekFrom as Position};
 
 use crate::exit::Trouble;
+use crate::node::{self, Identity, Node, SECTOR};
 use crate::signal::Stop;
 use crate::sparse::Extents;
 use crate::text;
@@ -29,7 +30,8 @@ impl Input {
     /// Opens `path`, or stdin if it is `-`. A regular file on stdin (`< file`) has positions too.
     ///
     /// # Errors
-    /// In words that name the file: it is missing, a directory, a terminal, unreadable.
+    /// In words that name the file: it is missing, a directory, a terminal, unreadable; for stdin,
+    /// that it is closed.
     pub fn open(path: &Path, stop: &Stop) -> anyhow::Result<Self> {
         if path.as_os_str() == "-" {
             let stdin = io::stdin();
@@ -40,7 +42,13 @@ impl Input {
             }
             let name = String::from("stdin");
             let file = stdin.as_fd().try_clone_to_owned().map_err(|e| cannot_open(&name, e))?;
-            return Self::new(name, File::from(file), stop);
+            let file = File::from(file);
+            if node::was_closed(&file, file.metadata()) {
+                return Err(Trouble::new("stdin is closed")
+                    .hint("name a file, or send one in with `< FILE` or through a pipe")
+                    .into());
+            }
+            return Self::new(name, file, stop);
         }
         let name = text::path(path);
         if path.as_os_str().is_empty() {
@@ -61,20 +69,16 @@ impl Input {
                 .hint("name a file inside it")
                 .into());
         }
-        if !kind.is_file() && !kind.is_block_device() {
-            return Ok(Self::Stream(StreamInput { name, file, stop: stop.clone() }));
-        }
-        let start = file.stream_position().map_err(|error| cannot_open(&name, error))?;
-        let end = if kind.is_file() {
-            data.len()
-        } else {
-            let end = file.seek(SeekFrom::End(0)).map_err(|error| cannot_open(&name, error))?;
-            file.seek(SeekFrom::Start(start)).map_err(|error| cannot_open(&name, error))?;
-            end
+        let node = Node::of(&mut file).map_err(|error| cannot_open(&name, error))?;
+        let (end, disk) = match node {
+            Node::File => (data.len(), false),
+            Node::Disk(size) => (size, true),
+            _ => return Ok(Self::Stream(StreamInput { name, file, stop: stop.clone() })),
         };
-        let changed = (data.mtime(), data.mtime_nsec());
+        let start = file.stream_position().map_err(|error| cannot_open(&name, error))?;
         let len = end.saturating_sub(start);
-        Ok(Self::File(FileInput { name, file, start, len, changed }))
+        let (changed, is) = (changed(&data), node::identity(&data));
+        Ok(Self::File(FileInput { name, file, start, len, disk, changed, is }))
     }
 
     /// What to call it in a message, safe for a terminal.
@@ -138,8 +142,16 @@ pub struct FileInput {
     /// Where our position 0 is: not 0 if someone before us read the front of a shared stdin.
     start: u64,
     len: u64,
-    /// The time of the last change, as seen at opening.
-    changed: (i64, i64),
+    /// Whether it has to be read in whole sectors.
+    disk: bool,
+    /// The times of the last change, as seen at opening.
+    changed: [i64; 4],
+    is: Identity,
+}
+
+/// When the contents changed and, which nobody can set back, when anything about the file did.
+fn changed(data: &std::fs::Metadata) -> [i64; 4] {
+    [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()]
 }
 
 impl FileInput {
@@ -161,12 +173,9 @@ impl FileInput {
         self.len == 0
     }
 
-    /// Whether `path` names this very file, under whatever name it was opened.
-    #[must_use]
-    pub fn is_same_file(&self, path: &Path) -> bool {
-        let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
-        let ours = self.file.metadata().map(identity);
-        matches!((ours, std::fs::metadata(path).map(identity)), (Ok(a), Ok(b)) if a == b)
+    /// Which file this is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.is
     }
 
     /// Reads at a position, at most to the length that the file had when it was opened.
@@ -178,13 +187,29 @@ impl FileInput {
         let want = buf.len().min(left);
         let Some(buf) = buf.get_mut(..want).filter(|buf| !buf.is_empty()) else { return Ok(0) };
         loop {
-            match self.file.read_at(buf, self.start.saturating_add(at)) {
+            match self.read_some(buf, self.start.saturating_add(at)) {
                 Ok(0) => return Err(self.changed_while_read().into()),
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(cannot_read(&self.name, error)),
             }
         }
+    }
+
+    /// A disk is read in whole sectors, as FreeBSD wants it, a few at a time.
+    fn read_some(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        if !self.disk {
+            return self.file.read_at(buf, at);
+        }
+        let skip = usize::try_from(at % SECTOR as u64).unwrap_or_default();
+        let len = skip.saturating_add(buf.len()).next_multiple_of(SECTOR).min(16 * SECTOR);
+        let mut sectors = vec![0; len];
+        let n = self.file.read_at(&mut sectors, at - skip as u64)?;
+        let read = sectors.get(skip..n).unwrap_or_default();
+        let n = read.len().min(buf.len());
+        let (to, from) = (buf.get_mut(..n), read.get(..n));
+        to.unwrap_or_default().copy_from_slice(from.unwrap_or_default());
+        Ok(n)
     }
 
     /// Fills `buf` from a position.
@@ -227,12 +252,26 @@ impl FileInput {
     /// Asks, after all was read, whether the file still is as it was at opening.
     ///
     /// # Errors
-    /// If its length or the time of its last change differ.
+    /// If its length or the times of its last change differ.
     pub fn unchanged(&self) -> anyhow::Result<()> {
         let data = self.file.metadata().map_err(|error| cannot_read(&self.name, error))?;
         let same_len = !data.is_file() || data.len() == self.start.saturating_add(self.len);
-        let same_time = !data.is_file() || (data.mtime(), data.mtime_nsec()) == self.changed;
+        let same_time = !data.is_file() || changed(&data) == self.changed;
         if same_len && same_time { Ok(()) } else { Err(self.changed_while_read().into()) }
+    }
+
+    /// Asks, besides, whether `path` still names it.
+    ///
+    /// # Errors
+    /// As [`Self::unchanged`]; and if the name is gone or means another file.
+    pub fn unchanged_at(&self, path: &Path) -> anyhow::Result<()> {
+        self.unchanged()?;
+        match std::fs::metadata(path) {
+            Ok(data) if node::identity(&data) == self.is => Ok(()),
+            _ => Err(Trouble::new(format!("{} was replaced while it was read", self.name))
+                .hint("wait until whatever writes it has finished, or work on a copy")
+                .into()),
+        }
     }
 
     fn changed_while_read(&self) -> Trouble {

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod cmd;
 pub mod exit;
 pub mod input;
+mod node;
 pub mod output;
 pub mod progress;
 pub mod ram;

@@ -21,14 +21,18 @@ use self::place::Found;
 pub use self::set::publish_set;
 pub use self::staged::Staged;
 use crate::exit::Trouble;
+use crate::node::Identity;
 
 /// What to do if the name is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// Leave it alone and say so: early, and again when the new file would take its name.
     Refuse,
-    /// Put the new file in its place, atomically. A symbolic link stays; what it names is replaced.
+    /// Put the new file in its place, atomically, if the same file as now stands there then. A
+    /// symbolic link stays; what it names is replaced.
     Replace,
+    /// The same, and write on disks and other devices that keep what they are given.
+    Force,
 }
 
 /// Whether people can read what is written; only then a terminal may get it.
@@ -74,6 +78,20 @@ impl Output {
             Self::Staged(staged) => staged.name(),
             Self::Direct(direct) => direct.name(),
         }
+    }
+
+    /// Which file is written or replaced; none if a new one appears.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Staged(staged) => staged.place.stood,
+            Self::Direct(direct) => direct.identity(),
+        }
+    }
+
+    /// Whether this is our stdout, under whatever name.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        matches!(self, Self::Direct(direct) if direct.is_stdout())
     }
 
     /// The staged file, if positions can be written; a pipe has none.
@@ -135,6 +153,12 @@ fn cannot(doing: &str, shown: &str, error: io::Error) -> io::Error {
         kind => (kind, trouble.because(error)),
     };
     io::Error::new(kind, hint.into_iter().fold(trouble, Trouble::hint))
+}
+
+fn exchanged(shown: &str) -> anyhow::Error {
+    Trouble::new(format!("{shown} was replaced by someone else meanwhile"))
+        .hint("look what it is now, and name another file or try again")
+        .into()
 }
 
 fn taken(shown: &str) -> anyhow::Error {

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use snapfmt::layout::header;
 use snapfmt::read::ReadAt;
+use snapfmt::{Error, Fault, Section};
 
 use crate::input::{FileInput, Input, StreamInput};
 use crate::signal::Stop;
-use crate::three::ThreeFiles;
+use crate::three::{ThreeFiles, part_of_a_set};
 
 /// An input, by what can be done with it.
 #[derive(Debug)]
@@ -50,6 +51,29 @@ fn begins_like_one(path: &Path, stop: &Stop) -> anyhow::Result<bool> {
         file.read_exact_at(&mut magic, 0)?;
     }
     Ok(long && &magic == header::MAGIC)
+}
+
+/// What is wrong with an input, in words that also fit one without a byte.
+#[must_use]
+pub fn words(error: &Error) -> String {
+    if is_empty(error) { "it is empty".to_owned() } else { error.fault().to_string() }
+}
+
+/// What a person can do about it, by what was named.
+#[must_use]
+pub fn hint(error: &Error, path: &Path) -> Option<String> {
+    let begins_wrong = matches!(error.fault(), Fault::NotASnapshot | Fault::Truncated { .. })
+        && error.section() == &Section::Header;
+    match part_of_a_set(path).filter(|_| begins_wrong) {
+        None if is_empty(error) => None,
+        None => error.fault().hint().map(str::to_owned),
+        part => part,
+    }
+}
+
+fn is_empty(error: &Error) -> bool {
+    let nothing_left = matches!(error.fault(), Fault::Truncated { left: 0, .. });
+    nothing_left && error.at() == 0 && error.section() == &Section::Header
 }
 
 impl ReadAt for FileInput {

@@ -44,10 +44,12 @@ impl ThreeFiles {
     /// A file that is missing or cannot be read.
     pub fn open(base: &Path, stop: &Stop) -> anyhow::Result<Self> {
         let files = Files::of(base);
-        let whole = "a snapshot of bhyve is three files: NAME, NAME.kern and NAME.meta";
+        let whole = part_of_a_set(base).unwrap_or_else(|| {
+            "a snapshot of bhyve is three files: NAME, NAME.kern and NAME.meta".to_owned()
+        });
         let file = |path: &Path| -> anyhow::Result<FileInput> {
             let input = Input::open(path, stop);
-            let input = if path.exists() { input? } else { input.hint(whole)? };
+            let input = if path.exists() { input? } else { input.hint(whole.as_str())? };
             input.into_file()
         };
         let (ram, kern, meta_file) = (file(&files.ram)?, file(&files.kern)?, file(&files.meta)?);
@@ -88,15 +90,30 @@ impl ThreeFiles {
         Ok(bytes)
     }
 
-    /// Asks, after all was read, whether the files are as they were.
+    /// Asks, after all was read, whether the files are as they were and still have their names: a
+    /// set that was replaced while it was opened is half the old one and half the new.
     ///
     /// # Errors
     /// If one of them changed.
     pub fn unchanged(&self) -> anyhow::Result<()> {
-        self.ram.unchanged()?;
-        self.kern.unchanged()?;
-        self.meta_file.unchanged()
+        let files = Files::of(&self.base);
+        self.ram.unchanged_at(&files.ram)?;
+        self.kern.unchanged_at(&files.kern)?;
+        self.meta_file.unchanged_at(&files.meta)
     }
+}
+
+/// What to say of a `.kern` or `.meta` that was named alone, if it belongs to a set.
+#[must_use]
+pub fn part_of_a_set(path: &Path) -> Option<String> {
+    let ending = path.extension()?;
+    let base = path.with_extension("");
+    let files = Files::of(&base);
+    let whole = (ending == "kern" || ending == "meta") && files.kern.exists();
+    (whole && files.meta.exists()).then(|| {
+        let base = text::path(&base);
+        format!("it is one of the three files of a snapshot: name {base}, as in `verify {base}`")
+    })
 }
 
 /// Reads at most one byte more than `.meta` may have; the parser refuses that.

@@ -71,6 +71,36 @@ fn a_file_that_grows_is_noticed_and_read_to_its_old_length() {
 }
 
 #[test]
+fn a_change_is_noticed_though_the_time_is_set_back() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "01234").unwrap();
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    let file = file(&path);
+    // The clock of file times ticks some hundred times a second.
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    fs::write(&path, "56789").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    assert!(file.unchanged().is_err());
+}
+
+#[test]
+fn a_file_that_lost_its_name_is_noticed() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "01234").unwrap();
+    fs::hard_link(&path, dir.path().join("b")).unwrap();
+    let file = file(&path);
+    file.unchanged_at(&path).unwrap();
+    file.unchanged_at(&dir.path().join("b")).unwrap();
+    fs::write(dir.path().join("c"), "01234").unwrap();
+    for other in ["c", "gone"] {
+        let error = file.unchanged_at(&dir.path().join(other)).unwrap_err();
+        assert!(exit::line(&error).ends_with("/a was replaced while it was read"));
+    }
+}
+
+#[test]
 fn a_stream_is_a_stream_and_says_why_it_cannot_jump() {
     let input = Input::open(Path::new("/dev/zero"), &Stop::never()).unwrap();
     assert_eq!((input.size(), input.name()), (None, "/dev/zero"));

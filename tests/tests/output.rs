@@ -95,6 +95,49 @@ fn replacing_keeps_the_old_file_until_the_new_one_is_whole() {
 }
 
 #[test]
+fn replacing_replaces_only_what_stood_there_at_first() {
+    for existing in [Existing::Replace, Existing::Force] {
+        let dir = tempdir().unwrap();
+        let staged = stage(&dir, "a", existing);
+        fs::write(dir.path().join("a"), "appeared").unwrap();
+        let error = exit::line(&staged.publish().unwrap_err());
+        assert!(error.ends_with("/a exists already"), "{error}");
+        assert_eq!(read(&dir, "a"), "appeared");
+
+        let staged = stage(&dir, "a", existing);
+        fs::write(dir.path().join("b"), "exchanged").unwrap();
+        fs::rename(dir.path().join("b"), dir.path().join("a")).unwrap();
+        let error = exit::line(&staged.publish().unwrap_err());
+        assert!(error.ends_with("/a was replaced by someone else meanwhile"), "{error}");
+        assert_eq!(read(&dir, "a"), "exchanged");
+
+        let staged = stage(&dir, "a", existing);
+        fs::remove_file(dir.path().join("a")).unwrap();
+        staged.publish().unwrap();
+        assert_eq!((read(&dir, "a").as_str(), names(dir.path()).len()), ("new a", 1));
+    }
+}
+
+#[test]
+fn a_set_replaces_only_what_stood_there_at_first() {
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join("kern"), "old").unwrap();
+    let set = || ["ram", "kern", "meta"].map(|name| stage(&dir, name, Existing::Replace)).into();
+    let late: Vec<Staged> = set();
+    fs::write(dir.path().join("meta"), "appeared").unwrap();
+    assert!(publish_set(late).is_err());
+    let late: Vec<Staged> = set();
+    fs::write(dir.path().join("other"), "exchanged").unwrap();
+    fs::rename(dir.path().join("other"), dir.path().join("kern")).unwrap();
+    assert!(publish_set(late).is_err());
+    assert_eq!(names(dir.path()), ["kern", "meta"]);
+    assert_eq!(
+        (read(&dir, "kern").as_str(), read(&dir, "meta").as_str()),
+        ("exchanged", "appeared")
+    );
+}
+
+#[test]
 fn replacing_through_a_link_keeps_the_link() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("a"), "old").unwrap();
@@ -272,7 +315,7 @@ fn a_replaced_set_leaves_only_the_new_one() {
 
 #[test]
 fn devices_are_written_straight_and_stay_devices() {
-    for existing in [Existing::Refuse, Existing::Replace] {
+    for existing in [Existing::Refuse, Existing::Replace, Existing::Force] {
         let mut null = Output::open(Path::new("/dev/null"), Content::Binary, existing).unwrap();
         assert!(null.as_staged().is_none());
         null.write_all(b"gone").unwrap();

@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod help;
 pub mod inspect;
 pub mod nvlist;
 pub mod pack;

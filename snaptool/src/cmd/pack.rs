@@ -20,8 +20,10 @@ use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
 use snapfmt::write::{Sealed, Writer};
 
+use crate::cmd::help;
 use crate::exit::{Answer, Trouble, note, report};
 use crate::input::{FileInput, Input};
+use crate::node::{Identity, identity};
 use crate::output::{Content, Existing, Output};
 use crate::progress::Progress;
 use crate::ram::{self, Holes};
@@ -34,14 +36,15 @@ use crate::three::ThreeFiles;
 /// Prints the identities of what it wrote. The three files are read once, are checked against each
 /// other first, and stay as they are.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = help::PACK)]
 pub struct Args {
     /// The RAM file of the snapshot; `.kern` and `.meta` lie beside it.
     base: PathBuf,
     /// Where to write: a file, which appears when it is complete, or `-` for stdout. An older
-    /// snapshot file of that name is replaced then [default: BASE.snap].
+    /// snapshot file of the same VM is replaced then [default: BASE.snap].
     #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
-    /// How to store RAM and records: `none`, `zstd` or `zstd:LEVEL`.
+    /// How to store RAM and records: `none`, `zstd` or `zstd:LEVEL` (-7 to 19).
     #[arg(long, default_value = "zstd", value_name = "METHOD", allow_hyphen_values = true)]
     compress: Method,
     /// The VM's configuration, to keep with its state: a bhyve_config(5) file, or a file with the
@@ -51,10 +54,10 @@ pub struct Args {
     /// Read the holes of the RAM file, too, for file systems that are wrong about where they are.
     #[arg(long)]
     read_holes: bool,
-    /// Replace an output that is not a snapshot file, too.
+    /// Replace an output that is no intact snapshot file of the same VM, too, or write on a disk.
     #[arg(short, long)]
     force: bool,
-    /// Show no progress.
+    /// Show no progress, nor with `-o -` the identities.
     #[arg(short, long)]
     quiet: bool,
 }
@@ -82,9 +85,10 @@ impl FromStr for Method {
     }
 }
 
-/// The levels that zstd's own tool has: negative ones are faster.
+/// The levels that zstd's own tool has without `--ultra`: negative ones are faster, and those above
+/// would take hundreds of MiB of memory.
 fn zstd_levels() -> std::ops::RangeInclusive<i32> {
-    -7..=22
+    -7..=19
 }
 
 /// Runs the command.
@@ -106,21 +110,28 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let config = args.config.as_deref().map(|path| Configuration::read(path, meta, stop));
     let config = config.transpose()?;
     let path = args.output.clone().unwrap_or_else(|| beside(&args.base));
-    protect(&path, args, &set, stop)?;
     if path.as_os_str() == "-" || fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
         stop.at_once()?;
     }
-    let mut output = Output::open(&path, Content::Binary, Existing::Replace)?;
+    let existing = if args.force { Existing::Force } else { Existing::Replace };
+    let mut output = Output::open(&path, Content::Binary, existing)?;
+    let mut inputs = vec![set.ram.identity(), set.kern.identity(), set.meta_file.identity()];
+    inputs.extend(config.iter().flat_map(|config| &config.inputs));
+    protect(&path, &output, &inputs, (!args.force).then_some(meta), stop)?;
     let sealed = match write(&set, meta, config.as_ref(), args, &mut output, stop) {
         Ok(sealed) => sealed,
         Err(error) => return misfit(error, &args.base),
     };
     set.unchanged()?;
+    let to_stdout = output.is_stdout();
     output.finish()?;
-    if path.as_os_str() != "-" {
-        let mut out = io::stdout().lock();
-        writeln!(out, "root     {}", sealed.root)?;
-        writeln!(out, "content  {}", sealed.index.content)?;
+    let root = format!("root     {}", sealed.root);
+    let content = format!("content  {}", sealed.index.content);
+    if !to_stdout {
+        writeln!(io::stdout().lock(), "{root}\n{content}")?;
+    } else if !args.quiet {
+        note(&root);
+        note(&content);
     }
     Ok(Answer::Yes)
 }
@@ -147,39 +158,70 @@ fn beside(base: &Path) -> PathBuf {
     name.into()
 }
 
-/// Refuses to replace what is not a snapshot file, or is an input. `-o vm.ckp` is one letter away
-/// from `-o vm.ckp.snap`, and the RAM it would replace exists once.
-fn protect(path: &Path, args: &Args, set: &ThreeFiles, stop: &Stop) -> anyhow::Result<()> {
-    if path.as_os_str() == "-" || !path.is_file() {
-        return Ok(());
-    }
-    let shown = text::path(path);
-    let same = |input: &FileInput| input.is_same_file(path);
-    if same(&set.ram) || same(&set.kern) || same(&set.meta_file) {
+/// Refuses to write on an input, and to replace what is not an older snapshot of the same VM, if
+/// that is given. `-o vm.ckp` is one letter away from `-o vm.ckp.snap`, and the RAM it would
+/// replace exists once.
+fn protect(
+    path: &Path,
+    output: &Output,
+    inputs: &[Identity],
+    same: Option<&Meta>,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let Some(target) = output.identity() else { return Ok(()) };
+    let shown = if path.as_os_str() == "-" { "stdout".to_owned() } else { text::path(path) };
+    if inputs.contains(&target) {
         return Err(Trouble::new(format!("{shown} is one of the files to pack"))
             .hint("name another output")
             .into());
     }
+    let Some(meta) = same.filter(|_| output.as_staged().is_some()) else { return Ok(()) };
     let Input::File(old) = Input::open(path, stop)? else { return Ok(()) };
-    let mut magic = vec![0; header::MAGIC.len()];
-    let snapshot = old.read_exact_at(&mut magic, 0).is_ok() && magic == header::MAGIC;
-    if snapshot || old.is_empty() || args.force {
-        return Ok(());
-    }
-    Err(Trouble::new(format!("{shown} exists and is not a snapshot file"))
+    let why = if old.identity() == target {
+        unlike(&old, meta)?
+    } else {
+        Some("was replaced by someone else just now".to_owned())
+    };
+    let Some(why) = why else { return Ok(()) };
+    Err(Trouble::new(format!("{shown} {why}"))
         .hint("name another output, or replace it with --force")
         .into())
+}
+
+/// Why a file is not an older snapshot of the same VM, by its header block. An empty one is nothing
+/// to lose.
+fn unlike(old: &FileInput, meta: &Meta) -> anyhow::Result<Option<String>> {
+    let mut block = vec![0; header::LEN.min(usize::try_from(old.len()).unwrap_or(header::LEN))];
+    old.read_exact_at(&mut block, 0)?;
+    Ok(match Header::check(&block) {
+        _ if block.is_empty() => None,
+        Ok((header, _)) if header.vm_name == meta.vm.name => None,
+        Ok((header, _)) => {
+            let [theirs, ours] = [&header.vm_name, &meta.vm.name].map(|name| text::escape(name));
+            Some(format!("exists and is a snapshot of the VM {theirs}, and this one is of {ours}"))
+        }
+        Err(_) if block.starts_with(header::MAGIC) => {
+            Some("exists and its header block is damaged or of another version".to_owned())
+        }
+        Err(_) => Some("exists and is not a snapshot file".to_owned()),
+    })
 }
 
 struct Configuration {
     text: ConfigText,
     uuid: Option<String>,
+    /// The file itself and those that it refers to.
+    inputs: Vec<Identity>,
 }
 
 impl Configuration {
     fn read(path: &Path, meta: &Meta, stop: &Stop) -> anyhow::Result<Self> {
         let shown = text::path(path);
         let file = Input::open(path, stop)?;
+        let mut inputs = Vec::new();
+        if let Input::File(file) = &file {
+            inputs.push(file.identity());
+        }
         let mut bytes = Vec::new();
         let limit = snapfmt::limits::TEXT_PAYLOAD + 1;
         io::Read::read_to_end(&mut io::Read::take(file.into_reader(), limit), &mut bytes)?;
@@ -196,9 +238,11 @@ impl Configuration {
         let roms = [("bootrom", &config.bootrom), ("nvram", &config.bootvars)];
         let roms = roms.into_iter().filter_map(|(role, path)| Some((role, path.as_ref()?)));
         let disks = config.disks.iter().map(|disk| ("disk", &disk.path));
-        let files = roms.chain(disks).filter_map(|(role, path)| seen(role, path, stop)).collect();
+        let named: Vec<_> = roms.chain(disks).collect();
+        inputs.extend(named.iter().filter_map(|(_, path)| fs::metadata(path).ok()).map(identity));
+        let files = named.into_iter().filter_map(|(role, path)| seen(role, path, stop)).collect();
         let text = ConfigText { kind: kind.to_owned(), text: bytes, files };
-        Ok(Self { text, uuid: config.uuid })
+        Ok(Self { text, uuid: config.uuid, inputs })
     }
 }
 
@@ -280,6 +324,8 @@ fn write(
         writer.block(&block, &mut out)?;
         drain(&mut out, output)
     })?;
+    // What comes now makes the snapshot valid for whoever reads it from a pipe.
+    set.unchanged()?;
     let sealed = writer.finish(&mut out)?;
     drain(&mut out, output)?;
     Ok(sealed)

@@ -1,5 +1,6 @@
 //! `snaptool unpack`: one file becomes bhyve's three again, byte for byte.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -9,18 +10,20 @@ use snapfmt::memory::block::Block;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::{Part, StreamError, Verified, read_all};
 
+use crate::cmd::help;
 use crate::exit::{Answer, Trouble, note, report};
 use crate::input::Input;
 use crate::output::{Existing, Staged, publish_set};
 use crate::progress::Progress;
 use crate::signal::Stop;
-use crate::text;
+use crate::{source, text};
 
 /// Restores bhyve's three files (NAME, NAME.kern, NAME.meta) from a snapshot file.
 ///
 /// They appear only if every byte of the snapshot was checked and found good: RAM first, then
 /// `.kern`, and last `.meta`, without which bhyve does not restore.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = help::UNPACK)]
 pub struct Args {
     /// The snapshot file, or `-` for stdin.
     #[arg(value_name = "FILE|-")]
@@ -58,8 +61,9 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
             Ok(Answer::Yes)
         }
         Err(StreamError::Format(error)) => {
-            let trouble = Trouble::new(format!("{name}: {error}"));
-            let hint = error.fault().hint().into_iter();
+            let (section, at, words) = (error.section(), error.at(), source::words(&error));
+            let trouble = Trouble::new(format!("{name}: {section}, offset {at:#x}: {words}"));
+            let hint = source::hint(&error, &args.input).into_iter();
             report(&hint.fold(trouble, Trouble::hint).into());
             Ok(Answer::No)
         }
@@ -100,6 +104,7 @@ impl StagedSet {
                 .into());
         }
         let files = Files::of(base);
+        not_interrupted(&files)?;
         Ok(Self {
             ram: Staged::create(&files.ram, Existing::Refuse)?,
             kern: Staged::create(&files.kern, Existing::Refuse)?,
@@ -156,6 +161,22 @@ impl StagedSet {
     fn publish(self) -> anyhow::Result<()> {
         publish_set(vec![self.ram, self.kern, self.meta])
     }
+}
+
+/// Refuses an incomplete set in words of its own: a run that was killed between giving the first
+/// name and the last leaves one, whose bytes are good; nobody but a person can tell.
+fn not_interrupted(files: &Files) -> anyhow::Result<()> {
+    let there = |path: &&PathBuf| fs::symlink_metadata(path).is_ok();
+    let left: Vec<_> = [&files.ram, &files.kern].into_iter().filter(there).collect();
+    let Some(first) = left.first().filter(|_| !there(&&files.meta)) else { return Ok(()) };
+    let (first, meta) = (text::path(first), text::path(&files.meta));
+    let names: Vec<_> = left.iter().map(|path| text::path(path)).collect();
+    Err(Trouble::new(format!(
+        "{first} exists already, and no {meta}: an interrupted unpack left it, or it is part of no \
+         whole set"
+    ))
+    .hint(format!("if nobody needs it, remove {} and try again", names.join(" and ")))
+    .into())
 }
 
 fn outside() -> anyhow::Error {

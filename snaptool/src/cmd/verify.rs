@@ -10,6 +10,7 @@ use snapfmt::digest::Digest;
 use snapfmt::read::{ReadError, Seeker, StreamError, read_all};
 
 use self::finding::{Item, from_error, from_rules, root_differs};
+use crate::cmd::help;
 use crate::exit::{Answer, Trouble, line, note, report};
 use crate::input::FileInput;
 use crate::progress::Progress;
@@ -23,6 +24,7 @@ use crate::three::ThreeFiles;
 /// Says nothing when all is well. "Well" means intact and well formed: not that the state is one
 /// that a host survives, and not that nobody forged it (for that, compare --expect-root).
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = help::VERIFY)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Args {
     /// Snapshot files, `-` for stdin, or the RAM files of three-file snapshots.
@@ -101,12 +103,12 @@ fn check(path: &Path, name: String, args: &Args, stop: &Stop) -> anyhow::Result<
     match Source::open(path, stop)? {
         Source::ThreeFiles(set) => three(&set, Report::new(name, "three-file", args), args),
         Source::File(file) if args.quick || args.map => {
-            by_seeking(&file, Report::new(name, "snapshot", args), args)
+            by_seeking(&file, Report::new(name, "snapshot", args), path, args)
         }
         Source::File(file) => {
             let size = Some(file.len());
             let report = Report::new(name, "snapshot", args);
-            let report = from_front(file.reader(), size, report, args, stop)?;
+            let report = from_front(file.reader(), size, report, path, args, stop)?;
             file.unchanged()?;
             Ok(report.named_by_index(&file))
         }
@@ -116,7 +118,8 @@ fn check(path: &Path, name: String, args: &Args, stop: &Stop) -> anyhow::Result<
         .hint("leave out --quick and --map, or save the snapshot to a file first")
         .into()),
         Source::Stream(stream) => {
-            from_front(stream, None, Report::new(name, "snapshot", args), args, stop)
+            let report = Report::new(name, "snapshot", args);
+            from_front(stream, None, report, path, args, stop)
         }
     }
 }
@@ -137,6 +140,7 @@ fn from_front(
     input: impl io::Read,
     size: Option<u64>,
     mut report: Report,
+    path: &Path,
     args: &Args,
     stop: &Stop,
 ) -> anyhow::Result<Report> {
@@ -152,14 +156,19 @@ fn from_front(
             report.identify(verified.root(), verified.index().content, args);
             report.findings.extend(from_rules(verified.findings()));
         }
-        Err(StreamError::Format(error)) => report.findings.push(from_error(&error)),
+        Err(StreamError::Format(error)) => report.findings.push(from_error(&error, path)),
         Err(StreamError::Io { source, .. }) => return Err(source.into()),
         Err(StreamError::Taker(stopped)) => return Err(stopped.into()),
     }
     Ok(report.judged())
 }
 
-fn by_seeking(file: &FileInput, mut report: Report, args: &Args) -> anyhow::Result<Report> {
+fn by_seeking(
+    file: &FileInput,
+    mut report: Report,
+    path: &Path,
+    args: &Args,
+) -> anyhow::Result<Report> {
     let result = (|| {
         let seeker = Seeker::open(file)?;
         let quick = seeker.quick(|_| ())?;
@@ -175,7 +184,7 @@ fn by_seeking(file: &FileInput, mut report: Report, args: &Args) -> anyhow::Resu
     })();
     match result {
         Ok(()) => {}
-        Err(ReadError::Format(error)) => report.findings.push(from_error(&error)),
+        Err(ReadError::Format(error)) => report.findings.push(from_error(&error, path)),
         Err(ReadError::Io { source, .. }) => return Err(source.into()),
     }
     file.unchanged()?;

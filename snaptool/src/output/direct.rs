@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::fs::OFlags;
 
 use super::{Content, Existing, cannot};
 use crate::exit::Trouble;
+use crate::node::{self, Identity, Node, SECTOR};
 
 /// A stream to somewhere that cannot be staged.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Direct {
     stdout: bool,
     /// Whether there is a disk behind it, so that durability means something.
     durable: bool,
+    /// What waits until it fills sectors, for a disk that we opened: FreeBSD takes nothing else.
+    sectors: Option<Vec<u8>>,
 }
 
 impl Direct {
@@ -26,14 +29,14 @@ impl Direct {
         let name = String::from("stdout");
         // A copy of the descriptor, because `io::Stdout` looks for line ends in what it is given.
         let file = io::stdout().as_fd().try_clone_to_owned();
-        let file = File::from(file.map_err(|error| cannot("use", &name, error))?);
-        if content == Content::Binary && was_closed(&file) {
+        let mut file = File::from(file.map_err(|error| cannot("use", &name, error))?);
+        if content == Content::Binary && node::was_closed(&file, file.metadata()) {
             return Err(Trouble::new("stdout is closed")
                 .hint("name a file with -o, or open /dev/null for writing to throw all away")
                 .into());
         }
-        let durable = file.metadata().is_ok_and(|data| data.is_file());
-        Self { file, name, stdout: true, durable }.unless_terminal(content)
+        let durable = matches!(Node::of(&mut file), Ok(Node::File | Node::Disk(_)));
+        Self { file, name, stdout: true, durable, sectors: None }.unless_terminal(content)
     }
 
     pub(super) fn open(
@@ -43,14 +46,26 @@ impl Direct {
         content: Content,
         existing: Existing,
     ) -> anyhow::Result<Self> {
-        if block && existing == Existing::Refuse {
-            return Err(Trouble::new(format!("{shown} is a disk"))
-                .hint("name a file, or allow the disk's contents to be replaced")
-                .into());
+        let keeps = |what| match existing {
+            Existing::Force => Ok(()),
+            _ => Err(Trouble::new(format!("{shown} is {what}"))
+                .hint("name a file, or write over the device's contents with --force")),
+        };
+        if block {
+            keeps("a disk")?;
         }
-        let file = File::options().write(true).open(path);
-        let file = file.map_err(|error| cannot("open", &shown, error))?;
-        Self { file, name: shown, stdout: false, durable: block }.unless_terminal(content)
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        let file = File::options().write(true).custom_flags(flags).open(path);
+        let mut file = file.map_err(|error| cannot("open", &shown, error))?;
+        let node = Node::of(&mut file).map_err(|error| cannot("look at", &shown, error))?;
+        match node {
+            Node::Disk(_) => keeps("a disk")?,
+            Node::Device => keeps("a device")?,
+            Node::File | Node::Stream | Node::Void => {}
+        }
+        let disk = matches!(node, Node::Disk(_));
+        let sectors = disk.then(Vec::new);
+        Self { file, name: shown, stdout: false, durable: disk, sectors }.unless_terminal(content)
     }
 
     fn unless_terminal(self, content: Content) -> anyhow::Result<Self> {
@@ -68,7 +83,22 @@ impl Direct {
         &self.name
     }
 
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.file.metadata().ok().map(|data| node::identity(&data))
+    }
+
+    pub(super) fn is_stdout(&self) -> bool {
+        let stdout =
+            || io::stdout().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+        self.stdout || stdout().is_ok_and(|data| self.identity() == Some(node::identity(&data)))
+    }
+
+    /// Ends a disk's last sector with zeros, and makes durable what has a place to stay.
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+        if let Some(mut rest) = self.sectors.take().filter(|rest| !rest.is_empty()) {
+            rest.resize(SECTOR, 0);
+            self.file.write_all(&rest).map_err(|error| cannot("write", &self.name, error))?;
+        }
         if self.durable {
             self.file.sync_all().map_err(|error| cannot("make durable", &self.name, error))?;
         }
@@ -76,18 +106,20 @@ impl Direct {
     }
 }
 
-/// Whether stdout was closed when we were started: Rust then opens `/dev/null` in its place, for
-/// reading and writing, and everything that is written would be lost without an error.
-fn was_closed(file: &File) -> bool {
-    let device = |data: io::Result<std::fs::Metadata>| data.map(|data| data.rdev()).ok();
-    let ours = device(file.metadata()).filter(|&device| device != 0);
-    let both_ways = fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
-    both_ways && ours.is_some() && ours == device(std::fs::metadata("/dev/null"))
+impl Direct {
+    fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let Some(sectors) = &mut self.sectors else { return self.file.write(buf) };
+        sectors.extend_from_slice(buf);
+        let whole = sectors.len() - sectors.len() % SECTOR;
+        let whole: Vec<u8> = sectors.drain(..whole).collect();
+        self.file.write_all(&whole)?;
+        Ok(buf.len())
+    }
 }
 
 impl Write for Direct {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self.file.write(buf) {
+        match self.write_some(buf) {
             Ok(n) => Ok(n),
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => Err(error),

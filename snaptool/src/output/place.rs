@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::{Existing, cannot, taken};
 use crate::exit::Trouble;
+use crate::node::{self, Identity};
 use crate::text;
 
 /// What stands at a name.
@@ -32,10 +33,9 @@ pub(super) struct Place {
     pub(super) name: OsString,
     /// The whole path as the user gave it, safe for a terminal.
     pub(super) shown: String,
+    /// The file that stood there at first.
+    pub(super) stood: Option<Identity>,
 }
-
-/// Which file a name means: device and inode.
-pub(super) type Identity = (u64, u64);
 
 pub(super) fn identity(stat: &Stat) -> Identity {
     // The fields' types differ between systems.
@@ -82,7 +82,10 @@ pub(super) fn find(path: &Path, existing: Existing) -> anyhow::Result<Found> {
     }
     match existing {
         Existing::Refuse => Err(taken(&shown)),
-        Existing::Replace => Ok(Found::Place(Place::new(path, shown)?)),
+        Existing::Replace | Existing::Force => {
+            let place = Place::new(path, shown)?;
+            Ok(Found::Place(Place { stood: Some(node::identity(&data)), ..place }))
+        }
     }
 }
 
@@ -129,7 +132,7 @@ impl Place {
                 error => cannot("open the directory", &dir, error.into()),
             }
         })?;
-        Ok(Self { dir: dir.into(), dir_path, name: name.to_owned(), shown })
+        Ok(Self { dir: dir.into(), dir_path, name: name.to_owned(), shown, stood: None })
     }
 
     /// Opens a name in the directory, never through a link and never waiting for a FIFO.
@@ -153,6 +156,17 @@ impl Place {
 
     pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.dir, from, &self.dir, to)?)
+    }
+
+    /// Gives the file at `temp` the final name. That is free, or means the file that it meant at
+    /// first, which is replaced; else `AlreadyExists`.
+    ///
+    /// Between the look and the rename is a moment in which someone else's file could be lost.
+    pub(super) fn name_over(&self, temp: &OsStr) -> io::Result<()> {
+        if self.stood.is_some() && self.identify(&self.name)? == self.stood {
+            return self.rename(temp, &self.name);
+        }
+        self.name_new(temp)
     }
 
     /// Gives the file at `temp` the final name, unless that is taken: then `AlreadyExists`.

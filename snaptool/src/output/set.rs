@@ -15,7 +15,7 @@
 use std::ffi::OsString;
 
 use super::staged::{Named, Staged, hidden_name};
-use super::{Existing, cannot, taken};
+use super::{Existing, cannot, exchanged, taken};
 use crate::exit::Trouble;
 use crate::text;
 
@@ -28,10 +28,13 @@ pub fn publish_set(mut files: Vec<Staged>) -> anyhow::Result<()> {
     for file in &files {
         file.sync()?;
     }
-    for file in files.iter().filter(|file| file.existing == Existing::Refuse) {
+    for file in &files {
         let found = file.place.identify(&file.place.name);
-        if found.map_err(|error| cannot("look at", file.name(), error))?.is_some() {
-            return Err(taken(file.name()));
+        let found = found.map_err(|error| cannot("look at", file.name(), error))?;
+        match file.place.stood {
+            _ if found.is_none() || found == file.place.stood => {}
+            Some(_) => return Err(exchanged(file.name())),
+            None => return Err(taken(file.name())),
         }
     }
     let mut undo = Undo::default();

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::place::{self, Found, Identity, Place};
-use super::{Existing, cannot, stale, taken};
+use super::place::{self, Found, Place};
+use super::{Existing, cannot, exchanged, stale, taken};
 use crate::exit::Trouble;
+use crate::node::Identity;
 
 /// How often to try another random name.
 const ATTEMPTS: u32 = 32;
@@ -88,8 +89,9 @@ impl Staged {
     /// Makes the file durable and gives it its name.
     ///
     /// # Errors
-    /// If the name was taken in the meantime (and may not be replaced), or anything cannot be made
-    /// durable. Then there is no new file, except that one which replaced another stays.
+    /// If the name was taken in the meantime, or means another file than at first, or anything
+    /// cannot be made durable. Then there is no new file, except that one which replaced another
+    /// stays.
     pub fn publish(mut self) -> anyhow::Result<()> {
         self.sync()?;
         let named = self.take_name()?;
@@ -109,12 +111,14 @@ impl Staged {
         let Some(temp) = self.temp.as_deref() else { return Ok(named) };
         let result = match self.existing {
             Existing::Refuse => self.place.name_new(temp),
-            Existing::Replace => self.place.rename(temp, &self.place.name),
+            Existing::Replace | Existing::Force => self.place.name_over(temp),
         };
         match result {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(taken(&self.place.shown));
+                let replaced = self.place.stood.is_some();
+                let say = if replaced { exchanged } else { taken };
+                return Err(say(&self.place.shown));
             }
             Err(error) => return Err(self.cannot("give its name to", error).into()),
         }

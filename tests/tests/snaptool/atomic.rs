@@ -132,6 +132,27 @@ fn a_signal_during_pack_leaves_the_older_snapshot_and_nothing_else() {
 }
 
 #[test]
+fn what_appears_under_the_name_meanwhile_stays() {
+    let bench = Bench::noisy(32 << 20);
+    let meanwhile = |act: &dyn Fn()| {
+        let child = bench.command("pack vm.ckp -o a.snap").spawn().unwrap();
+        wait_until("a temporary", || !bench.temporaries("a.snap").is_empty());
+        act();
+        Ended::waited(child)
+    };
+    let ended = meanwhile(&|| bench.write("a.snap", ""));
+    assert!(ended.trouble().contains("a.snap exists already"), "{ended:?}");
+    assert!(bench.read("a.snap").is_empty());
+
+    bench.pack("", "a.snap");
+    bench.write("new", "someone else's");
+    let ended = meanwhile(&|| fs::rename(bench.path("new"), bench.path("a.snap")).unwrap());
+    assert!(ended.trouble().contains("a.snap was replaced by someone else"), "{ended:?}");
+    assert_eq!(bench.read("a.snap"), b"someone else's");
+    assert_eq!(bench.names(), ["a.snap", "vm.ckp", "vm.ckp.kern", "vm.ckp.meta"]);
+}
+
+#[test]
 fn an_input_that_is_written_to_meanwhile_is_trouble_and_leaves_nothing() {
     // The program sees the change by length and time at the end, whatever it read.
     let bench = Bench::noisy(32 << 20);

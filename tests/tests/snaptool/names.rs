@@ -145,6 +145,62 @@ fn only_force_replaces_what_is_no_snapshot() {
 }
 
 #[test]
+fn only_force_replaces_a_snapshot_of_another_vm_or_a_damaged_one() {
+    let bench = Bench::fixture(FIXTURE);
+    bench.pack("", "a.snap");
+    bench.edit("vm.ckp.meta", "\"fbsd14\"", "\"other\"");
+    let old = bench.read("a.snap");
+    let words = bench.run("pack vm.ckp -o a.snap").trouble().to_owned();
+    assert!(words.contains("a.snap exists and is a snapshot of the VM fbsd14"), "{words}");
+    assert!(words.contains("of other\nsnaptool: hint: name another output"), "{words}");
+    assert!(bench.read("a.snap") == old);
+
+    let mut damaged = old.clone();
+    damaged[100] ^= 1;
+    for bad in [damaged.as_slice(), &old[..4095], &old[..30]] {
+        bench.write("bad.snap", bad);
+        let words = bench.run("pack vm.ckp -o bad.snap").trouble().to_owned();
+        assert!(words.contains("bad.snap exists and its header block is damaged"), "{words}");
+        assert!(bench.read("bad.snap") == bad);
+    }
+    bench.pack("--force", "a.snap");
+    bench.pack("-f", "bad.snap");
+    bench.pack("", "a.snap");
+    bench.run("verify a.snap bad.snap").silent(0);
+}
+
+#[test]
+fn an_output_that_the_configuration_is_or_names_is_refused_even_by_force() {
+    let bench = Bench::fixture(FIXTURE);
+    bench.write("rom", "firmware");
+    let rom = bench.path("rom");
+    let config = format!("name=fbsd14\nbootrom={}\n", rom.to_str().unwrap());
+    bench.write("vm.conf", &config);
+    for output in ["vm.conf", "rom"] {
+        for force in ["", "--force"] {
+            let ended = bench.run(&format!("pack vm.ckp --config vm.conf -o {output} {force}"));
+            assert!(ended.trouble().contains("is one of the files to pack"), "{ended:?}");
+        }
+    }
+    assert_eq!((bench.read("vm.conf"), bench.read("rom")), (config.into(), b"firmware".to_vec()));
+}
+
+#[test]
+fn a_disk_is_written_only_by_force() {
+    let bench = Bench::fixture(FIXTURE);
+    // Device number 7,199 is a disk that is not there, or not in use.
+    if bench.sh("mknod disk b 7 199").code() != Some(0) {
+        println!("skipped: no device can be made here");
+        return;
+    }
+    let words = bench.run("pack vm.ckp -o disk").trouble().to_owned();
+    assert!(words.contains("disk is a disk\nsnaptool: hint: name a file"), "{words}");
+    assert!(words.contains("--force"), "{words}");
+    let words = bench.run("pack vm.ckp -o disk --force").trouble().to_owned();
+    assert!(words.contains("snaptool: error: cannot "), "{words}");
+}
+
+#[test]
 fn links_are_followed_and_stay() {
     let bench = Bench::fixture(FIXTURE);
     bench.pack("", "a.snap");
@@ -178,5 +234,5 @@ fn a_narrow_or_dumb_terminal_changes_no_answer() {
         bench.sh(&script).silent(0);
         bench.sh(&format!("COLUMNS={columns} $S verify nope")).trouble();
     }
-    bench.sh("unset TERM COLUMNS HOME PATH; $S pack vm.ckp -o - | $S verify -").silent(0);
+    bench.sh("unset TERM COLUMNS HOME PATH; $S pack vm.ckp -qo - | $S verify -").silent(0);
 }

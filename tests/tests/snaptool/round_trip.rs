@@ -34,7 +34,7 @@ fn through_a_file(bench: &Bench) {
 }
 
 fn through_pipes(bench: &Bench) {
-    let pack = "{ $S pack vm.ckp -o -; echo $? >code; }";
+    let pack = "{ $S pack vm.ckp -qo -; echo $? >code; }";
     bench.sh(&format!("{pack} | $S verify -")).silent(0);
     assert_eq!(bench.read("code"), b"0\n");
     bench.sh(&format!("{pack} | tee c.snap | $S unpack - -o b")).silent(0);

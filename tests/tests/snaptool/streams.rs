@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::process::{Child, Stdio};
 
+use std::os::unix::fs::FileExt as _;
+
 use rustix::process::Signal;
 
 use crate::kit::{Bench, Ended, FIXTURE, is_ignored, send, wait_until};
@@ -69,6 +71,89 @@ fn a_signal_ends_pack_though_nobody_reads_what_it_writes() {
     }
 }
 
+/// Packs into a pipe that nobody reads, does something meanwhile, and returns how it ended and what
+/// came out of the pipe.
+fn pack_meanwhile(bench: &Bench, act: impl FnOnce()) -> (Ended, Vec<u8>) {
+    let mut child = bench.command("pack vm.ckp --compress none -o -").spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    wait_until_stuck(&child, &stdout);
+    act();
+    let mut bytes = Vec::new();
+    stdout.read_to_end(&mut bytes).unwrap();
+    (Ended::waited(child), bytes)
+}
+
+#[test]
+fn a_pipe_never_gets_the_end_of_a_torn_snapshot() {
+    let bench = Bench::noisy(4 << 20);
+    let path = bench.path("vm.ckp");
+    let write = || {
+        let ram = File::options().write(true).open(&path).unwrap();
+        ram.write_all_at(b"torn", 3 << 20).unwrap();
+        ram
+    };
+    let times = || fs::metadata(&path).unwrap().modified().unwrap();
+    let before = times();
+    let set_back = || write().set_modified(before).unwrap();
+    let replace = |name: &str| {
+        bench.write("new", bench.read(name));
+        fs::rename(bench.path("new"), bench.path(name)).unwrap();
+    };
+    let acts: [(&str, &dyn Fn()); 4] = [
+        ("vm.ckp changed while it was read", &|| drop(write())),
+        ("vm.ckp changed while it was read", &set_back),
+        // A file that lost its name has another time of change, too.
+        ("vm.ckp.kern ", &|| replace("vm.ckp.kern")),
+        ("vm.ckp.meta ", &|| replace("vm.ckp.meta")),
+    ];
+    for (words, act) in acts {
+        let (ended, bytes) = pack_meanwhile(&bench, act);
+        assert!(ended.trouble().contains(words), "{ended:?}");
+        assert!(bytes.len() > 1 << 20);
+        let verdict = bench.feed("verify -", &bytes);
+        assert_eq!(verdict.code(), Some(1), "{verdict:?}");
+        bench.feed("unpack - -o b", &bytes).refusal();
+    }
+    let (ended, bytes) = pack_meanwhile(&bench, || ());
+    assert_eq!(ended.code(), Some(0));
+    bench.feed("verify -", &bytes).silent(0);
+}
+
+#[test]
+fn a_stdout_that_is_an_input_is_refused() {
+    let bench = Bench::fixture(FIXTURE);
+    bench.write("vm.conf", "name=fbsd14\n");
+    let names = ["vm.ckp", "vm.ckp.kern", "vm.ckp.meta", "vm.conf"];
+    let before = names.map(|name| bench.read(name));
+    for name in names {
+        for force in ["", "--force"] {
+            let pack = format!("$S pack vm.ckp --config vm.conf -o - {force}");
+            let ended = bench.sh(&format!("{pack} >>{name}"));
+            assert!(ended.trouble().contains("stdout is one of the files to pack"), "{ended:?}");
+            bench.sh(&format!("{pack} 1<>{name}")).trouble();
+            bench.sh(&format!("{pack} -o /dev/stdout 1<>{name}")).trouble();
+        }
+    }
+    assert!(names.map(|name| bench.read(name)) == before);
+}
+
+#[test]
+fn the_identities_go_where_the_snapshot_does_not() {
+    let bench = Bench::fixture(FIXTURE);
+    let (_, content) = bench.pack("", "a.snap");
+    for output in ["-", "/dev/stdout"] {
+        let script = format!("$S pack vm.ckp -o {output} | $S verify --json -");
+        let ended = bench.sh(&script);
+        let object: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!((ended.code(), &object["content"]), (Some(0), &content.as_str().into()));
+        let root = object["root"].as_str().unwrap();
+        let notes =
+            format!("snaptool: note: root     {root}\nsnaptool: note: content  {content}\n");
+        assert_eq!(ended.stderr, notes);
+    }
+    bench.sh("$S pack vm.ckp -o - --quiet | $S verify -").silent(0);
+}
+
 #[test]
 fn a_named_pipe_serves_as_input_and_output() {
     let bench = Bench::fixture(FIXTURE);
@@ -119,7 +204,7 @@ fn a_snapshot_written_to_a_closed_stdout_is_no_success() {
     let ended = bench.sh("$S pack vm.ckp -o - >&-");
     assert!(ended.trouble().contains("stdout is closed"), "{ended:?}");
     // To throw it away is a choice that one can make.
-    bench.sh("$S pack vm.ckp -o - >/dev/null").silent(0);
+    bench.sh("$S pack vm.ckp -q -o - >/dev/null").silent(0);
     let status = bench.command("pack vm.ckp -o -").stdout(Stdio::null()).status().unwrap();
     assert!(status.success());
 }
@@ -135,7 +220,11 @@ fn closed_descriptors_never_become_part_of_a_file() {
         assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{closed}");
         bench.assert_same_set("vm.ckp", "b");
     }
-    assert_eq!(bench.sh("$S verify - <&-").code(), Some(1));
+    for command in ["verify -", "unpack - -o c", "inspect -", "nvlist -"] {
+        let ended = bench.sh(&format!("$S {command} <&-"));
+        assert!(ended.trouble().contains("stdin is closed"), "{command}: {ended:?}");
+        assert_eq!(bench.sh(&format!("$S {command} </dev/null")).code(), Some(1), "{command}");
+    }
     bench.sh("$S verify a.snap <&- >&- 2>&-").silent(0);
     bench.sh("$S verify vm.ckp.kern >&- 2>&-").silent(1);
     bench.sh("$S verify nope >&- 2>&-").silent(2);
@@ -166,7 +255,12 @@ fn devices_and_files_without_bytes_are_no_snapshots() {
         let ended = bench.run(&format!("verify {input}"));
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(1), ""));
         assert!(ended.stdout.starts_with(&format!("{input}: header block, offset 0x0: ")));
-        bench.run(&format!("unpack {input} -o b")).refusal();
+        let unpacked = bench.run(&format!("unpack {input} -o b"));
+        let empty = input != "/dev/zero";
+        for words in [ended.stdout.as_str(), unpacked.refusal()] {
+            assert_eq!(words.contains(": it is empty\n"), empty, "{words}");
+            assert!(!words.contains("copy"), "{words}");
+        }
         bench.run(&format!("pack {input}")).trouble();
         assert_eq!(bench.names(), ["empty"]);
     }

@@ -102,7 +102,8 @@ fn mistakes_on_the_command_line_are_trouble_told_on_stderr() {
         "pack",
         "pack vm.ckp vm.ckp",
         "pack vm.ckp --compress lzma",
-        "pack vm.ckp --compress zstd:23",
+        "pack vm.ckp --compress zstd:20",
+        "pack vm.ckp --compress zstd:-8",
         "pack vm.ckp --compress zstd:",
         "pack vm.ckp.meta",
         "pack nope",
@@ -142,6 +143,11 @@ fn help_and_version_are_answers() {
         let ended = bench.run(line);
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""));
         assert!(ended.stdout.contains("Usage: snaptool"));
+        let long = line.ends_with("--help");
+        assert_eq!(ended.stdout.contains("Exit status:"), long, "{line}");
+        let example =
+            ended.stdout.contains(&format!("\n  snaptool {}", line.replace(" --help", "")));
+        assert!(example || !long || line == "--help", "{line}: {}", ended.stdout);
     }
     assert!(bench.run("--version").stdout.starts_with("snaptool 0."));
 }
@@ -158,6 +164,50 @@ fn nothing_of_an_existing_set_is_touched() {
         assert_eq!(bench.names(), before);
         assert_eq!(bench.read(&name), b"someone else's");
     }
+}
+
+#[test]
+fn what_an_interrupted_unpack_left_is_called_that() {
+    let bench = Bench::fixture(FIXTURE);
+    bench.pack("", "a.snap");
+    for (there, words, hint) in [
+        (&["b"][..], "b exists already, and no b.meta: ", "remove b and try"),
+        (&["b", "b.kern"], "b exists already, and no b.meta: ", "remove b and b.kern and try"),
+        (&["b.kern"], "b.kern exists already, and no b.meta: ", "remove b.kern and try"),
+    ] {
+        there.iter().for_each(|name| bench.write(name, "left"));
+        let ended = bench.run("unpack a.snap -o b");
+        let said = ended.trouble();
+        assert!(said.contains(words) && said.contains("interrupted unpack"), "{said}");
+        assert!(said.contains(hint), "{said}");
+        for name in there {
+            assert_eq!(bench.read(name), b"left");
+            fs::remove_file(bench.path(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_part_of_three_files_is_called_that() {
+    let bench = Bench::fixture(FIXTURE);
+    bench.pack("", "a.snap");
+    for part in ["vm.ckp.kern", "vm.ckp.meta"] {
+        for (command, code) in [
+            (format!("verify {part}"), 1),
+            (format!("verify --quick {part}"), 1),
+            (format!("inspect {part}"), 1),
+            (format!("unpack {part} -o b"), 1),
+            (format!("pack {part}"), 2),
+        ] {
+            let ended = bench.run(&command);
+            assert_eq!(ended.code(), Some(code), "{command}: {ended:?}");
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(said.contains("name vm.ckp, as in `verify vm.ckp`\n"), "{command}: {said}");
+        }
+    }
+    // One that is alone is not.
+    fs::remove_file(bench.path("vm.ckp.kern")).unwrap();
+    assert!(!bench.run("verify vm.ckp.meta").stdout.contains("three"));
 }
 
 #[test]

@@ -24,9 +24,11 @@ use serde_json::{Value, json};
 
 use self::facts::Facts;
 use self::narrow::Narrow;
-use crate::exit::Answer;
+use crate::cmd::help;
+use crate::exit::{Answer, note};
 use crate::signal::Stop;
 use crate::source::Source;
+use crate::three::part_of_a_set;
 
 /// Show what is in a snapshot, also in a damaged one
 ///
@@ -35,6 +37,7 @@ use crate::source::Source;
 ///
 /// Exit code: 0 if what was checked is intact, 1 if it is not, 2 if the input cannot be read.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = help::INSPECT)]
 pub struct Args {
     /// A snapshot file, `-` for stdin, or the memory file of a snapshot of bhyve
     #[arg(value_name = "FILE")]
@@ -77,7 +80,15 @@ pub fn inspect(
 ) -> anyhow::Result<Answer> {
     let narrow = Narrow::parse(args.path.as_deref())?;
     let facts = match Source::open(&args.input, stop)? {
-        Source::File(file) => snapshot::file(&file, &narrow, args.full, stop)?,
+        Source::File(file) => {
+            let facts = snapshot::file(&file, &narrow, args.full, stop)?;
+            if file.is_empty() {
+                note(&format!("{} is empty", file.name()));
+            } else if let Some(part) = part_of_a_set(&args.input).filter(|_| !facts.intact) {
+                note(&format!("{}: {part}", file.name()));
+            }
+            facts
+        }
         Source::Stream(stream) => {
             let name = if args.input.as_os_str() == "-" {
                 "stdin".to_owned()

@@ -7,6 +7,7 @@ use snapfmt::limits;
 use snapfmt::nvlist::{Options, View};
 
 use super::{Binaries, describe, parse_text, show};
+use crate::cmd::help;
 use crate::exit::{Answer, Trouble, report};
 use crate::input::Input;
 use crate::output::{Content, Existing, Output};
@@ -14,6 +15,7 @@ use crate::signal::Stop;
 
 /// Shows a packed list of FreeBSD's libnv, or makes one.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = help::NVLIST)]
 pub struct Args {
     /// The packed list (with --pack: its description), or `-` for stdin.
     #[arg(value_name = "FILE|-")]

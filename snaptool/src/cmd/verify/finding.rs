@@ -1,6 +1,7 @@
 //! One thing that is wrong with a snapshot, for people and for programs.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 use snapfmt::bhyve::{Finding, Place, Severity};
@@ -10,6 +11,7 @@ use snapfmt::read::Seeker;
 use snapfmt::{Error, Fault, Section};
 
 use crate::input::FileInput;
+use crate::source;
 
 /// A fault of the file, or a rule that its contents break.
 #[derive(Debug, Serialize)]
@@ -27,7 +29,7 @@ pub(super) struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     bhyve: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'static str>,
+    hint: Option<String>,
     /// Whether `place` says what kind of thing is damaged, and not which one.
     #[serde(skip)]
     nameless: bool,
@@ -44,7 +46,7 @@ impl Item {
     /// What bhyve would do, and what a person can do.
     pub(super) fn hint(&self) -> impl Iterator<Item = String> {
         let bhyve = self.bhyve.map(|words| format!("stock bhyve: {words}"));
-        let hint = self.hint.map(|words| format!("hint: {words}"));
+        let hint = self.hint.as_ref().map(|words| format!("hint: {words}"));
         bhyve.into_iter().chain(hint)
     }
 
@@ -93,16 +95,16 @@ impl fmt::Display for Item {
 }
 
 /// A fault of the file.
-pub(super) fn from_error(error: &Error) -> Item {
+pub(super) fn from_error(error: &Error, path: &Path) -> Item {
     Item {
         fault: Some(error.fault().id()),
         rule: None,
         severity: "refuse",
         place: error.section().to_string(),
         offset: Some(error.at()),
-        message: error.fault().to_string(),
+        message: source::words(error),
         bhyve: None,
-        hint: error.fault().hint(),
+        hint: source::hint(error, path),
         nameless: matches!(
             error.section(),
             Section::Frame | Section::Part(Kind::Device | Kind::Extent)
@@ -122,7 +124,7 @@ pub(super) fn root_differs(expected: Digest, found: Digest) -> Item {
         offset: None,
         message: fault.to_string(),
         bhyve: None,
-        hint: fault.hint(),
+        hint: fault.hint().map(str::to_owned),
         nameless: false,
         frame: false,
     }
@@ -150,7 +152,7 @@ pub(super) fn from_rules(findings: &[Finding]) -> impl Iterator<Item = Item> {
             place,
             message,
             bhyve: Some(finding.rule.bhyve),
-            hint: Some(finding.advice()),
+            hint: Some(finding.advice().to_owned()),
             nameless: false,
             frame: false,
         }
