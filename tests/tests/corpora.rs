@@ -43,7 +43,7 @@ fn inputs(name: &str) -> Vec<(String, Vec<u8>)> {
         let mut rest = &*zstd::decode_all(&*bytes).unwrap();
         while let Some((length, after)) = rest.split_first_chunk() {
             let (input, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-            inputs.push((format!("{FOUND} {}", inputs.len()), input.to_vec()));
+            inputs.push((format!("{FOUND}-{}", inputs.len()), input.to_vec()));
             rest = after;
         }
     }
