@@ -43,7 +43,7 @@ fn inputs(name: &str) -> Vec<(String, Vec<u8>)> {
         let mut rest = &*zstd::decode_all(&*bytes).unwrap();
         while let Some((length, after)) = rest.split_first_chunk() {
             let (input, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-            inputs.push((format!("{FOUND} {}", inputs.len()), input.to_vec()));
+            inputs.push((format!("{FOUND}-{}", inputs.len()), input.to_vec()));
             rest = after;
         }
     }
@@ -247,7 +247,7 @@ fn unpack() {
 fn pack() {
     for (name, _) in ALL {
         let seeds: Vec<_> = inputs(name).into_iter().filter(|i| !i.0.starts_with(FOUND)).collect();
-        let files = fs::read_dir(single(name)).unwrap();
+        let Ok(files) = fs::read_dir(single(name)) else { continue };
         let mut found: Vec<_> = files.map(|f| fs::read(f.unwrap().path()).unwrap()).collect();
         found.retain(|bytes| seeds.iter().all(|seed| seed.1 != *bytes));
         found.sort_by_key(|bytes| (bytes.len(), bytes.clone()));

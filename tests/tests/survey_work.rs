@@ -210,7 +210,7 @@ fn compressed_blocks_in_guest_memory_are_decoded_as_often_as_there_is_memory() {
         let (head, mut out) = (image::header(&vm.name), Vec::new());
         let compression = Compression::default();
         let writer = snapfmt::write::Writer::begin(&head, vm, &text, compression, &mut out);
-        let mut writer = writer.unwrap().memory();
+        let mut writer = writer.unwrap().memory().unwrap();
         let start = out.len();
         writer.block(&block, &mut out).unwrap();
         out[start..].to_vec()

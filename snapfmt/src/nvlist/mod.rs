@@ -303,6 +303,24 @@ mod tests {
     }
 
     #[test]
+    fn flags_can_be_asked_for_throughout() {
+        let flags = Flags { ignore_case: false, no_unique: true };
+        let inner = || Builder::with_flags(flags).null("x").null("x");
+        let throughout = Options::new().flags_throughout(Flags::default());
+        let array = Nvlist::builder().nvlist_array("l", [Nvlist::builder(), inner()]);
+        for list in [Nvlist::builder().nvlist("l", inner()), array] {
+            let bytes = list.pack().unwrap();
+            assert!(View::parse(&bytes, &Options::new()).is_ok());
+            let error = View::parse(&bytes, &throughout).unwrap_err();
+            assert_eq!(
+                error.kind,
+                ErrorKind::CallerFlags { wanted: Flags::default(), found: flags }
+            );
+            assert_eq!(bytes[error.at], 2);
+        }
+    }
+
+    #[test]
     fn a_lookup_by_type_passes_over_the_name_in_other_types() {
         let flags = Flags { ignore_case: false, no_unique: true };
         let list = Builder::with_flags(flags).string("x", "s").number("x", 1).number("x", 2);

@@ -58,12 +58,14 @@ impl Variables {
         let mut rest = value.as_str();
         while let Some((before, after)) = rest.split_once("%(") {
             let (inner, after) = after.split_once(')')?;
-            out.push_str(before);
-            out.push_str(self.0.get(inner)?);
-            rest = after;
-            if out.len() > limits::EXPANDED {
+            let inner = self.0.get(inner)?;
+            // Looked at first: a long one that is named a thousand times would be copied as often.
+            if out.len() + before.len() + inner.len() > limits::EXPANDED {
                 return None;
             }
+            out.push_str(before);
+            out.push_str(inner);
+            rest = after;
         }
         out.push_str(rest);
         (!out.is_empty() && !out.contains(['$', '`'])).then_some(out)
