@@ -90,7 +90,7 @@ fn write(meta: &Meta, text: &[u8]) -> Result<Vec<u8>, snapfmt::Error> {
         let bytes = vec![0; usize::try_from(record.size).unwrap()];
         writer.record(meta.key(record.section), &record.name, &bytes, &mut out)?;
     }
-    writer.memory().finish(&mut out)?;
+    writer.memory()?.finish(&mut out)?;
     Ok(out)
 }
 
