@@ -17,7 +17,8 @@ use snaptool::signal::Stop;
 use snaptool::sparse::data_ranges;
 
 /// Guest RAM is written in blocks of this size.
-const BLOCK: usize = 64 << 10;
+/// Bytes of a block in [`pack`].
+pub const BLOCK: usize = 64 << 10;
 
 /// What goes into a file.
 #[derive(Debug, Clone)]

@@ -11,7 +11,6 @@ use std::io;
 use snapfmt::digest::Digest;
 use snapfmt::layout::frame::{self, Frame};
 use snapfmt::layout::kind::Kind;
-use snapfmt::memory::block::Block;
 use snapfmt::part::codec::Compression;
 use snapfmt::read::survey::{Survey, What, survey};
 use snapfmt::read::{Part, ReadAt};
@@ -196,24 +195,13 @@ fn compressed_blocks_in_guest_memory_are_decoded_as_often_as_there_is_memory() {
     let (_, before, _) = look(&file);
     let at = before.iter().find(|(_, part)| matches!(part, Part::Extent(_))).unwrap().0;
     let mut bytes = file[..usize::try_from(*at).unwrap()].to_vec();
-    let ram = vec![7; 1 << 20];
-    let block = Block::scan(0, &ram).unwrap();
     let one = {
         let mut plain = plain.clone();
         plain.ram[..1 << 20].fill(7);
-        plain.config = None;
-        let meta = snapfmt::bhyve::Meta::parse(&plain.meta).unwrap();
-        let map = snapfmt::memory::map::Segment { gpa: 0, len: meta.vm.memsize };
-        let map = snapfmt::memory::map::MemoryMap::new(vec![map]).unwrap();
-        let vm = snapfmt::part::vm::Vm { name: meta.vm.name, ncpus: 1, memflags: 0, memory: map };
-        let text = snapfmt::part::meta::MetaText { generation: 'B', text: plain.meta.clone() };
-        let (head, mut out) = (image::header(&vm.name), Vec::new());
-        let compression = Compression::default();
-        let writer = snapfmt::write::Writer::begin(&head, vm, &text, compression, &mut out);
-        let mut writer = writer.unwrap().memory().unwrap();
-        let start = out.len();
-        writer.block(&block, &mut out).unwrap();
-        out[start..].to_vec()
+        plain.compression = Compression::default();
+        let file = image::pack(&plain).unwrap();
+        let extent = *places(&file).iter().find(|place| place.kind == 32).unwrap();
+        file[extent.at..extent.end].to_vec()
     };
     bytes.extend([0; 128]);
     for _ in 0..100 {
@@ -221,7 +209,7 @@ fn compressed_blocks_in_guest_memory_are_decoded_as_often_as_there_is_memory() {
     }
     let (survey, after, _) = look(&bytes);
     let extents = after.values().filter(|part| matches!(part, Part::Extent(_))).count();
-    assert!((1..=2 * memory / ram.len() + 1).contains(&extents), "{extents}");
+    assert!((1..=2 * memory / image::BLOCK + 1).contains(&extents), "{extents}");
     let run = |what: &What| matches!(what, What::Memory(run) if run.scanned);
     assert!(survey.spans.iter().any(|span| run(&span.what)));
     assert!(survey.errors().any(|error| error.fault().id() == "limit"));
