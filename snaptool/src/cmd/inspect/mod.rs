@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use self::facts::Facts;
 use self::narrow::Narrow;
 use crate::exit::Answer;
+use crate::progress::Options;
 use crate::signal::Stop;
 use crate::source::Source;
 
@@ -49,6 +50,9 @@ pub struct Args {
     /// Read and check the bytes of memory too
     #[arg(long)]
     pub full: bool,
+    /// How to tell progress
+    #[command(flatten)]
+    pub progress: Options,
 }
 
 /// Inspects and prints to stdout.
@@ -77,16 +81,16 @@ pub fn inspect(
 ) -> anyhow::Result<Answer> {
     let narrow = Narrow::parse(args.path.as_deref())?;
     let facts = match Source::open(&args.input, stop)? {
-        Source::File(file) => snapshot::file(&file, &narrow, args.full, stop)?,
+        Source::File(file) => snapshot::file(&file, &narrow, args.full, args.progress, stop)?,
         Source::Stream(stream) => {
             let name = if args.input.as_os_str() == "-" {
                 "stdin".to_owned()
             } else {
                 crate::text::path(&args.input)
             };
-            snapshot::pipe(stream, &name, &narrow)?
+            snapshot::pipe(stream, &name, &narrow, args.progress)?
         }
-        Source::ThreeFiles(files) => three::three(&files, &narrow, args.full, stop)?,
+        Source::ThreeFiles(files) => three::three(&files, &narrow, args.full, args.progress, stop)?,
     };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &as_json(&narrow, &facts)?)?;
