@@ -1,6 +1,8 @@
 //! One module per command.
 
+pub mod completions;
 pub mod inspect;
+pub mod man;
 pub mod nvlist;
 pub mod pack;
 pub mod unpack;
