@@ -9,9 +9,9 @@ use crate::exit::Answer;
 
 /// Prints a script that teaches a shell to complete command lines.
 ///
-/// The shell finds it by its place: for example `~/.local/share/bash-completion/completions/snaptool`
-/// for bash, `_snaptool` in a folder of `$fpath` for zsh, and
-/// `~/.config/fish/completions/snaptool.fish` for fish.
+/// The shell finds it by its place: for example
+/// `~/.local/share/bash-completion/completions/snaptool` for bash, `_snaptool` in a folder of
+/// `$fpath` for zsh, and `~/.config/fish/completions/snaptool.fish` for fish.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The shell.
