@@ -26,8 +26,13 @@ impl Prose<'_> {
     /// A paragraph: lines that begin with blanks are items or examples.
     fn lines(&mut self, paragraph: &str) {
         let mut lines = paragraph.lines().peekable();
+        let mut after_list = false;
         while let Some(first) = lines.next() {
             let indented = first.starts_with("  ");
+            if after_list {
+                self.out.push(".Pp".to_owned());
+            }
+            after_list = indented;
             let mut block = vec![first];
             while let Some(next) = lines.next_if(|line| line.starts_with("  ") == indented) {
                 block.push(next);
@@ -199,7 +204,7 @@ mod tests {
 
     #[test]
     fn lines_with_blanks_are_items_or_examples() {
-        let page = prose("Exit status:\n  0  good\n     or well\n  1  bad\n\nSo:\n  a -b\n    .c");
+        let page = prose("Exit status:\n  0  good\n     or well\n  1  bad\nSo:\n  a -b\n    .c");
         let expected = "Exit status:\n.Bl -tag -width indent -compact\n.It 0\ngood or well\n.It 1\n\
             bad\n.El\n.Pp\nSo:\n.Bd -literal -offset indent\na \\-b\n  .c\n.Ed";
         assert_eq!(page, expected);
