@@ -4,18 +4,23 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cmd::{inspect, nvlist, pack, unpack, verify};
+use crate::cmd::{completions, inspect, man, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
+
+const SETUP: &str = "\
+Setup:
+  snaptool completions SHELL  prints completions for bash, zsh, fish or elvish
+  snaptool man                prints the manual page, for mandoc or a folder man1";
 
 /// Packs, checks and shows snapshots of bhyve virtual machines.
 ///
 /// Exit status: 0 yes, 1 no (invalid, or different), 2 trouble (usage, files).
 #[derive(Debug, Parser)]
-#[command(name = "snaptool", version, disable_help_subcommand = true)]
+#[command(name = "snaptool", version, disable_help_subcommand = true, after_help = SETUP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -28,6 +33,10 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Nvlist(nvlist::Args),
+    #[command(hide = true)]
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 impl Cli {
@@ -42,6 +51,8 @@ impl Cli {
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),
             Command::Nvlist(args) => nvlist::run(args, stop),
+            Command::Completions(args) => completions::run(args, Cli::command()),
+            Command::Man(args) => man::run(args, Cli::command()),
         }
     }
 }

@@ -5,6 +5,7 @@
 //!                                   output          what it publishes, whole or not at all
 //!                                   progress, text  what people see
 //!                                   signal          being told to stop
+//!                                   mdoc            the command line as a manual page
 //! ```
 //! These modules know files and terminals and nothing of snapshots; `snapfmt` is the reverse.
 
@@ -12,6 +13,7 @@ pub mod cli;
 pub mod cmd;
 pub mod exit;
 pub mod input;
+pub mod mdoc;
 mod node;
 pub mod output;
 pub mod progress;

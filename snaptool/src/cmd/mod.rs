@@ -1,7 +1,9 @@
 //! One module per command.
 
+pub mod completions;
 mod help;
 pub mod inspect;
+pub mod man;
 pub mod nvlist;
 pub mod pack;
 pub mod unpack;

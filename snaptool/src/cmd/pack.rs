@@ -25,7 +25,7 @@ use crate::exit::{Answer, Trouble, note, report};
 use crate::input::{FileInput, Input};
 use crate::node::{Identity, identity};
 use crate::output::{Content, Existing, Output};
-use crate::progress::Progress;
+use crate::progress::{Options, Progress};
 use crate::ram::{self, Holes};
 use crate::signal::Stop;
 use crate::text;
@@ -60,6 +60,8 @@ pub struct Args {
     /// Show no progress, nor with `-o -` the identities.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    progress: Options,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -311,7 +313,8 @@ fn write(
     if let Some(config) = config {
         writer.config(&config.text, &mut out)?;
     }
-    let progress = Progress::new("packing", Some(set.ram.len()), args.quiet);
+    let mode = args.progress.of("pack", &text::path(&args.base)).quiet(args.quiet);
+    let progress = Progress::new("packing", Some(set.ram.len()), mode);
     for record in set.records() {
         stop.check()?;
         let section = meta.key(record.section);

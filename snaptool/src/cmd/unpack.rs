@@ -14,7 +14,7 @@ use crate::cmd::help;
 use crate::exit::{Answer, Trouble, note, report};
 use crate::input::Input;
 use crate::output::{Existing, Staged, publish_set};
-use crate::progress::Progress;
+use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::{source, text};
 
@@ -34,6 +34,8 @@ pub struct Args {
     /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    progress: Options,
 }
 
 /// Runs the command.
@@ -43,13 +45,12 @@ pub struct Args {
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let input = Input::open(&args.input, stop)?;
     let name = input.name().to_owned();
-    let progress = Progress::new("unpacking", input.size(), args.quiet);
+    let mode = args.progress.of("unpack", &name).quiet(args.quiet);
+    let progress = Progress::new("unpacking", input.size(), mode);
     let mut set = StagedSet::create(&args.output)?;
-    let mut done = 0;
-    let result = read_all(input.into_reader(), |part, offset| -> anyhow::Result<()> {
+    let input = progress.reading(input.into_reader());
+    let result = read_all(input, |part, _| -> anyhow::Result<()> {
         stop.check()?;
-        progress.add(offset.saturating_sub(done));
-        done = offset;
         set.take(part)
     });
     match result {

@@ -13,7 +13,7 @@ use self::finding::{Item, from_error, from_rules, root_differs};
 use crate::cmd::help;
 use crate::exit::{Answer, Trouble, line, note, report};
 use crate::input::FileInput;
-use crate::progress::Progress;
+use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::source::Source;
 use crate::text;
@@ -45,6 +45,8 @@ pub struct Args {
     /// Show no progress.
     #[arg(short = 'Q', long)]
     no_progress: bool,
+    #[command(flatten)]
+    progress: Options,
 }
 
 /// What was found out about one input.
@@ -144,13 +146,9 @@ fn from_front(
     args: &Args,
     stop: &Stop,
 ) -> anyhow::Result<Report> {
-    let progress = Progress::new("verifying", size, args.no_progress || args.json);
-    let mut done = 0;
-    let result = read_all(input, |_, offset| {
-        progress.add(offset.saturating_sub(done));
-        done = offset;
-        stop.check()
-    });
+    let mode = args.progress.of("verify", &report.input).quiet(args.no_progress || args.json);
+    let progress = Progress::new("verifying", size, mode);
+    let result = read_all(progress.reading(input), |_, _| stop.check());
     match result {
         Ok(verified) => {
             report.identify(verified.root(), verified.index().content, args);

@@ -7,6 +7,7 @@ mod atomic;
 mod kills;
 mod kit;
 mod large;
+mod manners;
 mod names;
 mod nvlist;
 mod round_trip;

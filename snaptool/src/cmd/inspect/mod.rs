@@ -26,6 +26,7 @@ use self::facts::Facts;
 use self::narrow::Narrow;
 use crate::cmd::help;
 use crate::exit::{Answer, note};
+use crate::progress::Options;
 use crate::signal::Stop;
 use crate::source::Source;
 use crate::three::part_of_a_set;
@@ -52,6 +53,9 @@ pub struct Args {
     /// Read and check the bytes of memory too
     #[arg(long)]
     pub full: bool,
+    /// How to tell progress
+    #[command(flatten)]
+    pub progress: Options,
 }
 
 /// Inspects and prints to stdout.
@@ -81,7 +85,7 @@ pub fn inspect(
     let narrow = Narrow::parse(args.path.as_deref())?;
     let facts = match Source::open(&args.input, stop)? {
         Source::File(file) => {
-            let facts = snapshot::file(&file, &narrow, args.full, stop)?;
+            let facts = snapshot::file(&file, &narrow, args.full, args.progress, stop)?;
             if file.is_empty() {
                 note(&format!("{} is empty", file.name()));
             } else if let Some(part) = part_of_a_set(&args.input).filter(|_| !facts.intact) {
@@ -95,9 +99,9 @@ pub fn inspect(
             } else {
                 crate::text::path(&args.input)
             };
-            snapshot::pipe(stream, &name, &narrow)?
+            snapshot::pipe(stream, &name, &narrow, args.progress)?
         }
-        Source::ThreeFiles(files) => three::three(&files, &narrow, args.full, stop)?,
+        Source::ThreeFiles(files) => three::three(&files, &narrow, args.full, args.progress, stop)?,
     };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &as_json(&narrow, &facts)?)?;

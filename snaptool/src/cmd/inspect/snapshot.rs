@@ -17,7 +17,7 @@ use super::collect::{Collector, MEMORY};
 use super::facts::{self, Facts, Range};
 use super::narrow::Narrow;
 use crate::input::{FileInput, StreamInput};
-use crate::progress::Progress;
+use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 
 /// What a map check leaves out.
@@ -69,9 +69,11 @@ pub(super) fn file(
     file: &FileInput,
     narrow: &Narrow,
     full: bool,
+    told: Options,
     stop: &Stop,
 ) -> anyhow::Result<Facts> {
-    let progress = Progress::new("reading", full.then_some(file.len()), false);
+    let mode = told.of("inspect", file.name());
+    let progress = Progress::new("reading", full.then_some(file.len()), mode);
     let watched = Watched { file, stop, progress: &progress };
     let collector = Collector::new(file.name(), narrow);
     let wrong = if full {
@@ -94,8 +96,14 @@ pub(super) fn file(
 }
 
 /// Inspects a pipe.
-pub(super) fn pipe(input: StreamInput, name: &str, narrow: &Narrow) -> anyhow::Result<Facts> {
-    Ok(stream(input, Collector::new(name, narrow))?.0)
+pub(super) fn pipe(
+    input: StreamInput,
+    name: &str,
+    narrow: &Narrow,
+    told: Options,
+) -> anyhow::Result<Facts> {
+    let progress = Progress::new("reading", None, told.of("inspect", name));
+    Ok(stream(progress.reading(input), Collector::new(name, narrow))?.0)
 }
 
 /// All but the bytes of memory; independent of how much of that there is.

@@ -14,7 +14,7 @@ use super::collect::{finding, meta_facts};
 use super::facts::{self, Facts};
 use super::narrow::Narrow;
 use super::segments::Counter;
-use crate::progress::Progress;
+use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::sparse::data_ranges;
 use crate::text;
@@ -33,6 +33,7 @@ pub(super) fn three(
     files: &ThreeFiles,
     narrow: &Narrow,
     full: bool,
+    told: Options,
     stop: &Stop,
 ) -> anyhow::Result<Facts> {
     let mut facts = Facts::new("three-file", &text::path(&files.base));
@@ -53,7 +54,7 @@ pub(super) fn three(
             memsize: meta.vm.memsize,
             memflags: meta.vm.memflags,
         });
-        memory(files, meta, ids, full.then_some(stop), &mut facts)?;
+        memory(files, meta, ids, full.then_some((told, stop)), &mut facts)?;
     } else {
         facts.not_checked.push(UNUSABLE);
     }
@@ -109,12 +110,12 @@ fn records(
     Ok(None)
 }
 
-/// The memory map; counts and identities only if there is a `stop` to watch for while reading.
+/// The memory map; counts and identities only if it is to be read.
 fn memory(
     files: &ThreeFiles,
     meta: &Meta,
     ids: Option<Vec<RecordId>>,
-    read: Option<&Stop>,
+    read: Option<(Options, &Stop)>,
     facts: &mut Facts,
 ) -> anyhow::Result<()> {
     let layout = RamLayout::new(meta.vm.memsize);
@@ -126,8 +127,8 @@ fn memory(
     };
     let mut counter = Counter::new(&map);
     let mut memory = facts::Memory::default();
-    if let Some(stop) = read {
-        let root = hash(files, layout, &map, &mut counter, stop)?;
+    if let Some((told, stop)) = read {
+        let root = hash(files, layout, &map, &mut counter, told, stop)?;
         let vm = Vm {
             name: meta.vm.name.clone(),
             ncpus: meta.vm.ncpus.into(),
@@ -157,9 +158,11 @@ fn hash(
     layout: RamLayout,
     map: &MemoryMap,
     counter: &mut Counter,
+    told: Options,
     stop: &Stop,
 ) -> anyhow::Result<Digest> {
-    let progress = Progress::new("hashing", Some(files.ram.len()), false);
+    let mode = told.of("inspect", &text::path(&files.base));
+    let progress = Progress::new("hashing", Some(files.ram.len()), mode);
     let mut tree = RootBuilder::new(map.clone());
     let mut ranges = data_ranges(&files.ram, files.ram.len()).peekable();
     let mut done = 0;
@@ -187,5 +190,6 @@ fn hash(
             done = at;
         }
     }
+    progress.add(files.ram.len().saturating_sub(done));
     Ok(tree.finish())
 }
