@@ -119,7 +119,7 @@ fn replay(name: &str, changes: usize) {
 
 #[test]
 fn nvlist_decode() {
-    replay("nvlist_decode", 50_000);
+    replay("nvlist_decode", 60_000);
 }
 
 #[test]
@@ -129,22 +129,22 @@ fn nvlist_round_trip() {
 
 #[test]
 fn open() {
-    replay("open", 3_000);
+    replay("open", 5_000);
 }
 
 #[test]
 fn split() {
-    replay("split", 1_000);
+    replay("split", 2_000);
 }
 
 #[test]
 fn three_files() {
-    replay("three_files", 6_000);
+    replay("three_files", 12_000);
 }
 
 #[test]
 fn round_trip() {
-    replay("round_trip", 2_000);
+    replay("round_trip", 3_000);
 }
 
 #[test]
