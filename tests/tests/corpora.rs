@@ -119,7 +119,7 @@ fn replay(name: &str, changes: usize) {
 
 #[test]
 fn nvlist_decode() {
-    replay("nvlist_decode", 60_000);
+    replay("nvlist_decode", 40_000);
 }
 
 #[test]
@@ -129,17 +129,17 @@ fn nvlist_round_trip() {
 
 #[test]
 fn open() {
-    replay("open", 5_000);
+    replay("open", 4_000);
 }
 
 #[test]
 fn split() {
-    replay("split", 2_000);
+    replay("split", 1_500);
 }
 
 #[test]
 fn three_files() {
-    replay("three_files", 12_000);
+    replay("three_files", 9_000);
 }
 
 #[test]
