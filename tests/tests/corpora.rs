@@ -119,7 +119,7 @@ fn replay(name: &str, changes: usize) {
 
 #[test]
 fn nvlist_decode() {
-    replay("nvlist_decode", 50_000);
+    replay("nvlist_decode", 40_000);
 }
 
 #[test]
@@ -129,22 +129,22 @@ fn nvlist_round_trip() {
 
 #[test]
 fn open() {
-    replay("open", 3_000);
+    replay("open", 4_000);
 }
 
 #[test]
 fn split() {
-    replay("split", 1_000);
+    replay("split", 1_500);
 }
 
 #[test]
 fn three_files() {
-    replay("three_files", 6_000);
+    replay("three_files", 9_000);
 }
 
 #[test]
 fn round_trip() {
-    replay("round_trip", 2_000);
+    replay("round_trip", 3_000);
 }
 
 #[test]
@@ -227,8 +227,13 @@ fn write_seeds() {
         -l bootrom,/rom,/vars -U 01234567-89ab-4cde-8f01-23456789abcd vm0 # end\n";
     let file: &[u8] = b"name=vm0\ncpus=2\nmemory.size=64M\npci.0.4.0.device=ahci\n\
         pci.0.4.0.port.0.path=/vm/%(name)\nlpc.bootrom=/rom\nuuid=0\n# end\n";
-    put("three_files", "command.blob", &[&[0; 16], command].concat());
-    put("three_files", "file.blob", &[&[0; 16], file].concat());
+    let meta = fs::read(folder(fixtures()[0]).join("vm.ckp.meta")).unwrap();
+    let topology: &[u8] = b"sockets=2\ncores=2\nmemory.size=1g\npci.0.5.0.device=nvme\n";
+    for (name, config) in [("command", command), ("file", file), ("topology", topology)] {
+        put("three_files", &format!("{name}.blob"), &[&[0; 16], config].concat());
+        let both = [&[0; 16], &meta[..], &[255], config].concat();
+        put("three_files", &format!("meta-and-{name}.blob"), &both);
+    }
 }
 
 #[test]

@@ -21,14 +21,17 @@ use crate::packed::number;
 const KERN: u64 = 256 << 10;
 
 /// See the module. The first 16 bytes are what the lengths of `.kern` and of memory have more than
-/// they should.
+/// they should. Behind a byte 255, which no text has, comes a configuration; without one, the same
+/// text is tried as one.
 ///
 /// # Panics
 /// If the property does not hold.
 pub fn three_files(data: &[u8]) {
     let (Some(kern_more), Some(ram_more)) = (number(data, 0), number(data, 8)) else { return };
-    let text = data.get(16..).unwrap_or_default();
-    let config = config(text);
+    let texts = data.get(16..).unwrap_or_default();
+    let mut split = texts.splitn(2, |byte| *byte == 255);
+    let text = split.next().unwrap_or_default();
+    let config = config(split.next().unwrap_or(text));
     let meta = match Meta::parse(text) {
         Ok(meta) => meta,
         Err(error) => {
