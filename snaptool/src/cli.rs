@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{inspect, nvlist, pack, unpack, verify};
+use crate::cmd::{diff, inspect, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
@@ -27,6 +27,7 @@ enum Command {
     Unpack(unpack::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Diff(diff::Args),
     Nvlist(nvlist::Args),
 }
 
@@ -41,6 +42,7 @@ impl Cli {
             Command::Unpack(args) => unpack::run(args, stop),
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),
+            Command::Diff(args) => diff::run(args, stop),
             Command::Nvlist(args) => nvlist::run(args, stop),
         }
     }

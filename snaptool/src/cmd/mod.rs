@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod diff;
 pub mod inspect;
 pub mod nvlist;
 pub mod pack;
