@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cmd::{completions, inspect, man, nvlist, pack, unpack, verify};
+use crate::cmd::{completions, diff, inspect, man, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
@@ -32,6 +32,7 @@ enum Command {
     Unpack(unpack::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Diff(diff::Args),
     Nvlist(nvlist::Args),
     #[command(hide = true)]
     Completions(completions::Args),
@@ -50,6 +51,7 @@ impl Cli {
             Command::Unpack(args) => unpack::run(args, stop),
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),
+            Command::Diff(args) => diff::run(args, stop),
             Command::Nvlist(args) => nvlist::run(args, stop),
             Command::Completions(args) => completions::run(args, Cli::command()),
             Command::Man(args) => man::run(args, Cli::command()),

@@ -126,6 +126,26 @@ pub fn block_root(map: &MemoryMap, gpa: u64, size: u64, data: &Bitmap, pages: &[
     builder.root()
 }
 
+/// The subtree root of the aligned block of `size` bytes at `gpa`, from the roots of blocks in it:
+/// their address, size and root, ascending. What they do not cover is zero or absent.
+#[must_use]
+pub fn cover_root(
+    map: &MemoryMap,
+    gpa: u64,
+    size: u64,
+    blocks: impl IntoIterator<Item = (u64, u64, Digest)>,
+) -> Digest {
+    let mut builder = Builder::new();
+    let mut at = gpa;
+    for (from, size, root) in blocks {
+        fill(&mut builder, map, at, from);
+        builder.push((size / PAGE).ilog2(), root);
+        at = from.saturating_add(size);
+    }
+    fill(&mut builder, map, at, gpa.saturating_add(size));
+    builder.root()
+}
+
 fn fill(builder: &mut Builder, map: &MemoryMap, from: u64, to: u64) {
     for (start, end, present) in map.runs(from, to) {
         builder.push_run((end - start) / PAGE, present);
@@ -222,6 +242,24 @@ mod tests {
         };
         assert_eq!(root(16 * PAGE), root(64 * PAGE));
         assert_eq!(root(16 * PAGE), root(1024 * PAGE));
+    }
+
+    #[test]
+    fn small_blocks_have_the_root_of_the_large_one_that_they_make_up() {
+        let map = map(&[(1 << 24, 200 * PAGE)]);
+        let page = [7; limits::PAGE];
+        for present in [vec![], vec![0], vec![2], vec![0, 1], vec![1, 3], vec![0, 1, 2, 3]] {
+            let (mut whole, mut small) = (Bitmap::new(256), Vec::new());
+            for &part in &present {
+                let (gpa, mut data) = ((1 << 24) + part * 64 * PAGE, Bitmap::new(64));
+                data.set(5);
+                whole.set(usize::try_from(part).unwrap() * 64 + 5);
+                small.push((gpa, 64 * PAGE, block_root(&map, gpa, 64 * PAGE, &data, &page)));
+            }
+            let pages = page.repeat(present.len());
+            let root = block_root(&map, 1 << 24, 256 * PAGE, &whole, &pages);
+            assert_eq!(cover_root(&map, 1 << 24, 256 * PAGE, small), root, "{present:?}");
+        }
     }
 
     #[test]

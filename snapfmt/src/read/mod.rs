@@ -10,6 +10,7 @@ mod listed;
 mod seek;
 mod stream;
 pub mod survey;
+mod tables;
 mod verified;
 mod walk;
 
@@ -17,5 +18,6 @@ pub use listed::Part;
 pub use seek::{Quick, ReadAt, ReadError, Seeker};
 pub use stream::{StreamError, read_all};
 pub use survey::{Survey, survey};
+pub use tables::Tables;
 pub use verified::{DeviceState, Verified};
 pub use walk::{Walk, Want};

@@ -14,14 +14,15 @@ use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
 use crate::ledger::Ledger;
 use crate::limits;
-use crate::memory::tree::RootBuilder;
 use crate::part::Intact;
 use crate::part::device::Record;
+use crate::part::extent::Extent;
 use crate::part::index::{Index, MapRef, PartRef};
-use crate::part::map::MapTable;
+use crate::part::map::{MapEntry, MapTable};
 use crate::part::vm::Vm;
 use crate::read::index::same;
 use crate::read::listed::{Part, open_listed};
+use crate::read::tables::Tables;
 use crate::read::verified::{DeviceState, admit};
 
 /// Something that can be read at an offset.
@@ -92,7 +93,7 @@ pub struct Quick {
     index: Index,
     findings: Vec<Finding>,
     /// Where memory parts begin.
-    memory_at: u64,
+    pub(super) memory_at: u64,
 }
 
 impl Quick {
@@ -179,6 +180,11 @@ impl<S: ReadAt> Seeker<S> {
         self.trailer.root
     }
 
+    /// Where INDEX begins.
+    pub(super) fn index_at(&self) -> u64 {
+        self.trailer.index_at
+    }
+
     /// The length of the file in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -227,46 +233,35 @@ impl<S: ReadAt> Seeker<S> {
     /// # Errors
     /// What is wrong with them.
     pub fn maps(&self, quick: &Quick, mut each: impl FnMut(MapTable)) -> Result<(), ReadError> {
-        let mut tree = RootBuilder::new(quick.vm.memory.clone());
-        let mut free = quick.memory_at;
-        let (mut extents, mut pages) = (0_u64, 0_u64);
-        for listed in &self.index.maps {
-            let part = self.map(listed)?;
-            let table = MapTable::open(&part)?;
-            let wrong = |fault: Fault| part.wrong_payload(fault);
-            same("the first extent", &table.first, &extents, "§6.5").map_err(wrong)?;
-            let count = table.entries.len() as u64;
-            same("the number of extents", &count, &listed.extents, "§7.1.7").map_err(wrong)?;
-            let gpa = table.entries.first().map_or(0, |entry| entry.gpa);
-            same("the first address", &gpa, &listed.gpa, "§7.1.7").map_err(wrong)?;
-            for entry in &table.entries {
-                same("the offset of an extent", &entry.offset, &free, "§2.1").map_err(wrong)?;
-                if entry.gpa < tree.next_gpa() {
-                    let fault = crate::part::map::unordered(entry.gpa, tree.next_gpa());
-                    return Err(wrong(fault).into());
-                }
-                let present = quick.vm.memory.pages(entry.gpa, entry.end());
-                if u64::from(entry.data_pages) > present {
-                    let (what, found) = ("the number of data pages", entry.data_pages.to_string());
-                    let must = "it is at most that of the pages of RAM in the block";
-                    return Err(wrong(Fault::Value { what, found, must, rule: "§6.2.3" }).into());
-                }
-                tree.block(entry.gpa, entry.size.into(), entry.root);
-                free = entry.offset.saturating_add(entry.length);
-                pages = pages.saturating_add(entry.data_pages.into());
-            }
-            same("the offset of the MAP part", &listed.offset, &free, "§2.1").map_err(wrong)?;
-            free = listed.offset.saturating_add(listed.length);
-            extents = extents.saturating_add(count);
-            each(table);
-        }
-        let (index, totals) = (&self.index, &self.index.totals);
-        let wrong = |fault: Fault| self.wrong(fault);
-        same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
-        same("extents", &totals.extents, &extents, "§7.1.5").map_err(wrong)?;
-        same("pages_data", &totals.pages_data, &pages, "§7.1.4").map_err(wrong)?;
-        same("memory_root", &index.memory_root, &tree.finish(), "§7.1.3").map_err(wrong)?;
-        Ok(())
+        self.tables(quick).try_for_each(|table| table.map(&mut each))
+    }
+
+    /// The MAP parts one by one, for who reads two files side by side. What [`maps`](Self::maps)
+    /// checks is checked once the iterator has come to its end, and not before; after an error, it
+    /// has.
+    pub fn tables(&self, quick: &Quick) -> Tables<'_, S> {
+        Tables::new(self, quick)
+    }
+
+    /// Reads and checks one extent that a MAP part lists (§6.5.1): its part has the listed digest,
+    /// and its pages have the listed subtree root.
+    ///
+    /// # Errors
+    /// What is wrong with its part.
+    pub fn extent(&self, quick: &Quick, entry: &MapEntry) -> Result<Extent, ReadError> {
+        let part = self.placed(entry.offset, entry.length, &Section::Extent { gpa: entry.gpa })?;
+        let wrong = |fault: Fault| part.wrong(fault);
+        let rule = "§6.5.1";
+        same("the type of a part", &Kind::Extent, &part.kind(), rule).map_err(wrong)?;
+        same("the digest of an extent", &entry.digest, &part.digest(), rule).map_err(wrong)?;
+        let extent = Extent::open(&part, &quick.vm.memory)?;
+        let (block, pages) = (&extent.block, extent.block.data.count());
+        same("the block's address", &entry.gpa, &block.gpa, rule).map_err(wrong)?;
+        same("the size of the block", &entry.size.into(), &block.size, rule).map_err(wrong)?;
+        same("the number of data pages", &u64::from(entry.data_pages), &(pages as u64), rule)
+            .map_err(wrong)?;
+        same("the subtree root", &entry.root, &extent.root, rule).map_err(wrong)?;
+        Ok(extent)
     }
 
     /// Reads and checks one record alone; nothing if the index does not list it.
@@ -285,7 +280,7 @@ impl<S: ReadAt> Seeker<S> {
         Ok(Some(record))
     }
 
-    fn wrong(&self, fault: Fault) -> Error {
+    pub(super) fn wrong(&self, fault: Fault) -> Error {
         fault.at(self.trailer.index_at).within(Section::Part(Kind::Index))
     }
 
@@ -302,7 +297,7 @@ impl<S: ReadAt> Seeker<S> {
         Ok(part)
     }
 
-    fn map(&self, listed: &MapRef) -> Result<Intact, ReadError> {
+    pub(super) fn map(&self, listed: &MapRef) -> Result<Intact, ReadError> {
         let part = self.placed(listed.offset, listed.length, &Section::Part(Kind::Map))?;
         let kind = same("the type of a part", &Kind::Map, &part.kind(), "§7.1.7");
         kind.map_err(|fault| part.wrong(fault))?;

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub mod completions;
+pub mod diff;
 mod help;
 pub mod inspect;
 pub mod man;

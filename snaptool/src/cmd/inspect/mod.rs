@@ -13,7 +13,7 @@ mod facts;
 mod narrow;
 mod segments;
 mod snapshot;
-mod table;
+pub(super) mod table;
 mod text;
 mod three;
 

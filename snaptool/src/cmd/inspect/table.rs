@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 /// Rows of cells, the first row being the heading.
-pub(super) struct Table {
+pub(in crate::cmd) struct Table {
     /// Which columns are numbers, and so stand at the right.
     right: &'static [bool],
     rows: Vec<Vec<String>>,
@@ -11,16 +11,16 @@ pub(super) struct Table {
 
 impl Table {
     /// A table with one column for each of `right`.
-    pub(super) fn new(heading: &[&str], right: &'static [bool]) -> Self {
+    pub(in crate::cmd) fn new(heading: &[&str], right: &'static [bool]) -> Self {
         Self { right, rows: vec![heading.iter().map(|&cell| cell.to_owned()).collect()] }
     }
 
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(in crate::cmd) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
     /// Prints the table, indented. Nothing is printed of a table without rows.
-    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(in crate::cmd) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.rows.len() < 2 {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Table {
 }
 
 /// Names with their values, one to a line, the values in one column.
-pub(super) fn pairs<'a>(
+pub(in crate::cmd) fn pairs<'a>(
     pairs: impl IntoIterator<Item = (&'a str, String)>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
