@@ -9,7 +9,7 @@ use snapfmt::read::{Part, Quick, ReadError, Seeker, read_all};
 use snapfmt::{Digest, Section};
 use tests::images;
 
-fn entries<'a>(seeker: &Seeker<&'a [u8]>) -> (Quick, Vec<MapEntry>) {
+fn entries(seeker: &Seeker<&[u8]>) -> (Quick, Vec<MapEntry>) {
     let quick = seeker.quick(|_| ()).unwrap();
     let mut entries = Vec::new();
     seeker.maps(&quick, |table| entries.extend(table.entries)).unwrap();

@@ -1,4 +1,5 @@
-//! MAP parts one after the other (§7.4): which extents there are, and that they make the memory root.
+//! MAP parts one after the other (§7.4): which extents there are, and that the roots of these make
+//! the memory root.
 
 use std::slice;
 

@@ -72,8 +72,12 @@ fn stored() -> impl Strategy<Value = (u64, Compression)> {
     (size, prop_oneof![Just(Compression::None), Just(Compression::Zstd(1))])
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn it_finds_what_a_naive_comparison_finds(
@@ -96,7 +100,8 @@ proptest! {
                 (0..*count).map(move |n| (gpa / PAGE + n, change.clone()))
             })
             .collect();
-        let expected: Vec<_> = expected.iter().map(|(page, kind)| (*page, (*kind).to_owned())).collect();
+        let owned = |(page, kind): &(u64, &str)| (*page, (*kind).to_owned());
+        let expected: Vec<_> = expected.iter().map(owned).collect();
         prop_assert_eq!(&found, &expected);
         prop_assert_eq!(facts["memory"]["pages"].as_u64(), Some(expected.len() as u64));
         let same = one == other && expected.is_empty();

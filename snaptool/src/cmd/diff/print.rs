@@ -86,9 +86,9 @@ impl Printer {
                 summary(facts, totals, end, out)
             }
             Self::Json { .. } => {
-                write!(out, "],\n")?;
+                writeln!(out, "],")?;
                 continued(totals, out)?;
-                write!(out, "}},\n")?;
+                writeln!(out, "}},")?;
                 continued(end, out)?;
                 writeln!(out, "}}")
             }
