@@ -15,7 +15,7 @@ use crate::nvlist;
 #[non_exhaustive]
 pub enum Fault {
     /// The input ends before what it promised (§2.1).
-    #[error("the file ends early: {wanted} more bytes belong here, {left} are left")]
+    #[error("the file ends early: it has {left} of {wanted} bytes that belong here (§2.1)")]
     Truncated {
         /// Bytes that belong here.
         wanted: u64,
@@ -26,10 +26,12 @@ pub enum Fault {
     #[error("this is not a snapshot file: its first bytes are not those of a header block (§3.1)")]
     NotASnapshot,
     /// A magic number is not where it belongs (§4.1, §7.3.1).
-    #[error("no {what} begins here")]
+    #[error("no {what} begins here ({rule})")]
     Magic {
         /// The structure that belongs here.
         what: &'static str,
+        /// The rule's number.
+        rule: &'static str,
     },
     /// A version that this reader does not know (§3.2).
     #[error("version {found} is not known to this reader, which knows version {known} (§3.2)")]
@@ -168,7 +170,7 @@ impl Fault {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Truncated { .. } => Some("the copy is incomplete; copy the file again"),
-            Self::Digest { .. } | Self::Padding => {
+            Self::Digest { .. } | Self::Padding | Self::Magic { .. } => {
                 Some("`snaptool inspect` shows what is damaged and what is not")
             }
             Self::Version { .. } | Self::MissingFeatures { .. } | Self::UnknownPart(_) => {

@@ -20,7 +20,7 @@ Setup:
 ///
 /// Exit status: 0 yes, 1 no (invalid, or different), 2 trouble (usage, files).
 #[derive(Debug, Parser)]
-#[command(name = "snaptool", version, disable_help_subcommand = true, after_help = SETUP)]
+#[command(name = "snaptool", version, after_help = SETUP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

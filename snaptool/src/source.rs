@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use snapfmt::layout::header;
+use snapfmt::layout::kind::Kind;
 use snapfmt::read::ReadAt;
 use snapfmt::{Error, Fault, Section};
 
@@ -66,6 +67,9 @@ pub fn hint(error: &Error, path: &Path) -> Option<String> {
         && error.section() == &Section::Header;
     match part_of_a_set(path).filter(|_| begins_wrong) {
         None if is_empty(error) => None,
+        None if matches!(error.section(), Section::Extent { .. } | Section::Part(Kind::Extent)) => {
+            Some("`snaptool inspect --full` reads RAM, too, and shows what is damaged".to_owned())
+        }
         None => error.fault().hint().map(str::to_owned),
         part => part,
     }

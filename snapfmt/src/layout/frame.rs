@@ -174,7 +174,7 @@ fn intact(bytes: &[u8], at: u64) -> Result<Digest, Located> {
     let covered = cursor.take(COVERED)?;
     let stored = cursor.digest()?;
     if !covered.starts_with(&MAGIC) {
-        return Err(Fault::Magic { what: "part" }.at(at));
+        return Err(Fault::Magic { what: "part", rule: "§4.1" }.at(at));
     }
     if Digest::of(covered) != stored {
         return Err(Fault::Digest { what: "part frame", rule: "§4.9" }.at(at));

@@ -57,7 +57,7 @@ impl Trailer {
         let covered = cursor.take(COVERED)?;
         let stored = cursor.digest()?;
         if !covered.starts_with(&MAGIC) {
-            return Err(Fault::Magic { what: "trailer" }.at(at));
+            return Err(Fault::Magic { what: "trailer", rule: "§7.3.1" }.at(at));
         }
         if Digest::of(covered) != stored {
             return Err(Fault::Digest { what: "trailer", rule: "§7.3.6" }.at(at));

@@ -230,9 +230,12 @@ impl Configuration {
         let config = Config::parse(&bytes).map_err(|error| {
             Trouble::new(format!("cannot use {shown} as configuration")).because(error)
         })?;
-        for finding in disagreements(&config, meta) {
+        let doubts = disagreements(&config, meta);
+        for finding in &doubts {
             note(&format!("{shown}: {finding}"));
         }
+        // A configuration of another machine does not name this one.
+        let uuid = config.uuid.filter(|_| doubts.is_empty());
         let kind = match config.kind {
             ConfigKind::File => "bhyve-config",
             ConfigKind::CommandLine => "command-line",
@@ -244,7 +247,7 @@ impl Configuration {
         inputs.extend(named.iter().filter_map(|(_, path)| fs::metadata(path).ok()).map(identity));
         let files = named.into_iter().filter_map(|(role, path)| seen(role, path, stop)).collect();
         let text = ConfigText { kind: kind.to_owned(), text: bytes, files };
-        Ok(Self { text, uuid: config.uuid, inputs })
+        Ok(Self { text, uuid, inputs })
     }
 }
 

@@ -43,8 +43,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Show no progress.
-    #[arg(short = 'Q', long)]
-    no_progress: bool,
+    #[arg(short, long, short_alias = 'Q', alias = "no-progress")]
+    quiet: bool,
     #[command(flatten)]
     progress: Options,
 }
@@ -77,6 +77,9 @@ const THREE_RAM: &str = "RAM and records: bhyve's three files have no checksums"
 /// Trouble with stdout and signals. Trouble with one input does not keep the others from being
 /// checked.
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    if args.inputs.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Trouble::new("stdin can be read only once, and `-` is named twice").into());
+    }
     let mut answer = Answer::Yes;
     let mut trouble = None;
     for path in &args.inputs {
@@ -146,7 +149,7 @@ fn from_front(
     args: &Args,
     stop: &Stop,
 ) -> anyhow::Result<Report> {
-    let mode = args.progress.of("verify", &report.input).quiet(args.no_progress || args.json);
+    let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
     let progress = Progress::new("verifying", size, mode);
     let result = read_all(progress.reading(input), |_, _| stop.check());
     match result {

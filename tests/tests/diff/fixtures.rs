@@ -7,6 +7,7 @@ use std::process::Command;
 
 use snaptool::cmd::diff::Args;
 use snaptool::exit::Answer;
+use snaptool::progress::Options;
 use tempfile::tempdir;
 use tests::fixtures;
 
@@ -67,7 +68,14 @@ fn counts_are_those_of_cmp() {
     pack(&path("other"), &path("b.snap"), "none");
     let mut lists = Vec::new();
     for (a, b) in [("a.snap", "b.snap"), ("vm.ckp", "other"), ("a.snap", "other")] {
-        let args = Args { a: path(a), b: path(b), json: true, all: false, no_progress: true };
+        let args = Args {
+            a: path(a),
+            b: path(b),
+            json: true,
+            all: false,
+            quiet: true,
+            progress: Options::default(),
+        };
         let (answer, out) = kit::compare(&args);
         assert_eq!(answer.unwrap(), Answer::No);
         let facts: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -77,8 +85,14 @@ fn counts_are_those_of_cmp() {
         lists.push(ranges(&facts));
     }
     assert!(lists.windows(2).all(|pair| pair[0] == pair[1]));
-    let args =
-        Args { a: path("b.snap"), b: path("other"), json: false, all: false, no_progress: true };
+    let args = Args {
+        a: path("b.snap"),
+        b: path("other"),
+        json: false,
+        all: false,
+        quiet: true,
+        progress: Options::default(),
+    };
     let (answer, out) = kit::compare(&args);
     assert_eq!(answer.unwrap(), Answer::Yes, "{}", String::from_utf8_lossy(&out));
 }

@@ -23,18 +23,19 @@ use self::held::Held;
 use self::print::{End, Printer};
 use self::state::State;
 use crate::exit::{Answer, Trouble};
-use crate::progress::Progress;
+use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::source::Source;
 
-/// Compares two snapshots: machine, records and every page of RAM.
+/// Compares two snapshots: machine, records and RAM.
 ///
 /// Either may be a snapshot file or bhyve's three files. The answer is yes if both hold the same
 /// machine state, which is what `content` names: when and how they were written, the configuration
 /// and the wording of .meta are compared and shown, but do not count. Of two snapshot files, only
 /// those parts of RAM are read whose digests differ.
 ///
-/// Exit code: 0 the same content, 1 another, 2 trouble; a damaged input is trouble.
+/// Damage that is found is trouble. RAM with equal digests on both sides is not read: `snaptool
+/// verify` does that.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// A snapshot file, or the RAM file of a snapshot of bhyve.
@@ -50,8 +51,11 @@ pub struct Args {
     #[arg(long)]
     pub all: bool,
     /// Show no progress.
-    #[arg(short = 'Q', long)]
-    pub no_progress: bool,
+    #[arg(short, long, short_alias = 'Q', alias = "no-progress")]
+    pub quiet: bool,
+    /// How to tell progress
+    #[command(flatten)]
+    pub progress: Options,
 }
 
 const EXTENTS: &str = "RAM with equal digests on both sides: it was not read";
@@ -83,8 +87,9 @@ pub fn diff(args: &Args, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<Ans
     printer.begin(&facts, &mut out)?;
 
     let top = [&a, &b].map(|state| state.vm.memory.size());
-    let quiet = args.no_progress || args.json;
-    let progress = Progress::new("comparing", top.into_iter().max(), quiet);
+    let inputs = format!("{} {}", args.a.display(), args.b.display());
+    let mode = args.progress.of("diff", &inputs).quiet(args.quiet || args.json);
+    let progress = Progress::new("comparing", top.into_iter().max(), mode);
     let mut done = 0;
     let totals = memory::compare(
         &mut *a.ram()?,

@@ -175,10 +175,15 @@ fn place(record: &Record) -> String {
     words
 }
 
+fn not_checked(end: &End, out: &mut dyn Write) -> io::Result<()> {
+    end.not_checked.iter().try_for_each(|what| writeln!(out, "not checked: {what}"))
+}
+
 fn summary(facts: &Facts, totals: &Totals, end: &End, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     if end.same {
-        return writeln!(out, "same content");
+        writeln!(out, "same content")?;
+        return not_checked(end, out);
     }
     let machine = facts.machine.iter().any(|one| one.decides);
     let what = if machine { "the machine, " } else { "" };
@@ -202,5 +207,5 @@ fn summary(facts: &Facts, totals: &Totals, end: &End, out: &mut dyn Write) -> io
             writeln!(out, "  {count} pages of RAM only in {side}")?;
         }
     }
-    Ok(())
+    not_checked(end, out)
 }
