@@ -20,4 +20,6 @@ pub mod images;
 pub mod packed;
 pub mod properties;
 pub mod reseal;
+pub mod snapshot_vectors;
+pub mod spec_rules;
 pub mod vectors;

@@ -1,6 +1,6 @@
 //! Chapters 1, 3 and 9: conventions, the header block, features.
 
-use tests::forge::{List, Value, places};
+use crate::forge::{List, Value, places};
 
 use super::{Case, case, head, number, pair, piece, text};
 

@@ -1,6 +1,6 @@
 //! Chapter 7: index and trailer.
 
-use tests::forge::{List, Piece, Plan, Value};
+use crate::forge::{List, Piece, Plan, Value};
 
 use super::{Case, Seek, case, number, pair, piece, tail, text};
 

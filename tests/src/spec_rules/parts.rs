@@ -1,8 +1,8 @@
 //! Chapter 5: what parts other than memory say.
 
-use tests::forge::{Fact, List, Piece, Plan, Value, forge_with, tree};
+use crate::forge::{Fact, List, Plan, Value, forge_with, tree};
 
-use super::{Case, case, number, pair, piece, piece_of, pieces, plan, text};
+use super::{Case, case, number, pair, piece, piece_of, plan, text};
 
 /// The small file with another memory map; `memsize` fits it.
 fn map(segments: &[(u64, u64)]) -> Vec<u8> {
@@ -134,7 +134,7 @@ pub(super) fn records() -> Vec<Case> {
     let named = |name: &str| plan(|p| p.records[0].name = name.to_owned()).forge();
     let other = |section: &str| pair(16, "section", text(section));
     let lying = forge_with(&Plan::small(), &mut |step| {
-        if let tests::forge::Step::Pieces(pieces) = step {
+        if let crate::forge::Step::Pieces(pieces) = step {
             let piece = pieces.iter_mut().find(|piece| piece.kind == 16).unwrap();
             let sum = tree::sum(&[b"another"]);
             piece.list.set("sha256", Value::Bytes(sum.to_vec()));
@@ -239,36 +239,4 @@ pub(super) fn pairs() -> Vec<Case> {
         }),
     ]);
     cases
-}
-
-#[test]
-fn records_of_more_than_one_gibibyte_are_refused() {
-    let zeros = vec![0; 64 << 20];
-    let record = |name: &str, bytes: &[u8]| {
-        let list = List::new()
-            .text("section", "devices")
-            .text("name", name)
-            .number("size", bytes.len() as u64)
-            .bytes("sha256", &tree::sum(&[bytes]))
-            .text("encoding", "zstd");
-        Piece::new(16, list, zstd::bulk::compress(bytes, 1).unwrap())
-    };
-    let largest = record("", &zeros);
-    let file = pieces(|pieces| {
-        let at = pieces.iter().position(|piece| piece.kind == 16).unwrap();
-        for number in 0..16 {
-            let mut piece = largest.clone();
-            piece.list.set("name", text(&format!("d{number}")));
-            pieces.insert(at, piece);
-        }
-        pieces.insert(at + 16, record("last", &[0; 64]));
-    });
-    let error = tests::drive::walk(&file).unwrap_err();
-    assert_eq!(error.section().to_string(), "device record devices/last");
-    let limit = snapfmt::Fault::OverLimit {
-        what: "the size of all records",
-        found: (1 << 30) + 64,
-        limit: 1 << 30,
-    };
-    assert_eq!(error.fault(), &limit);
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use tests::forge::plan::page;
-use tests::forge::{Extent, Fact, Piece, Plan, Step, Value, forge_with};
+use crate::forge::plan::page;
+use crate::forge::{Extent, Fact, Piece, Plan, Step, Value, forge_with};
 
 use super::{Case, Seek, case, number, pair, piece, piece_of, plan, text};
 
@@ -26,10 +26,16 @@ pub(super) fn extents() -> Vec<Case> {
     let set = |name: &str, value: Value| first(&raw, |piece| piece.list.set(name, value.clone()));
     let value = |rule| ("value", rule, AT_0);
     let at = |gpa: u64, section| {
-        case("6.2.1", &format!("{gpa:#x}"), ("value", "§6.2.1", section), set("gpa", number(gpa)))
+        case(
+            "6.2.1",
+            &format!("gpa {gpa:#x}"),
+            ("value", "§6.2.1", section),
+            set("gpa", number(gpa)),
+        )
     };
-    let sized =
-        |size: u64| case("6.2.2", &format!("{size}"), value("§6.2.2"), set("size", number(size)));
+    let sized = |size: u64| {
+        case("6.2.2", &format!("size {size}"), value("§6.2.2"), set("size", number(size)))
+    };
     let bitmap = |what: &str, bitmap: &[u8]| {
         case("6.2.3", what, value("§6.2.3"), set("data", Value::Bytes(bitmap.to_vec())))
     };
@@ -243,7 +249,9 @@ pub(super) fn maps() -> Vec<Case> {
         case(rule, what, value(says), file)
     };
     let per_map = plan(|p| p.per_map = 1);
-    let count = |count: u64| case("6.5", "count", value("§6.5"), pair(33, "count", number(count)));
+    let count = |count: u64| {
+        case("6.5", &format!("count {count}"), value("§6.5"), pair(33, "count", number(count)))
+    };
     let descending = plan(|p| p.extents[1].gpa = 1 << 16 << 16);
     let swapped = piece_of(&descending, 33, |piece| {
         let (first, second) = piece.payload.split_at_mut(96);

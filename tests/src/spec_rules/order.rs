@@ -1,6 +1,6 @@
 //! Chapter 2: which parts there are, and in which order.
 
-use tests::forge::{Fact, List, Piece, Place, Plan, Record, forge_with, places};
+use crate::forge::{Fact, List, Piece, Place, Plan, Record, forge_with, places};
 
 use super::{Case, Seek, case, number, pieces, plan, text};
 
@@ -106,7 +106,7 @@ pub(super) fn counts() -> Vec<Case> {
         })
     };
     let twice = forge_with(&Plan::small(), &mut |step| {
-        if let tests::forge::Step::Pieces(pieces) = step {
+        if let crate::forge::Step::Pieces(pieces) = step {
             let place = at(pieces, 16);
             let mut again = pieces[place].clone();
             again.list.set("size", number(0));
@@ -129,5 +129,5 @@ pub(super) fn counts() -> Vec<Case> {
 }
 
 fn empty() -> [u8; 32] {
-    tests::forge::tree::sum(&[])
+    crate::forge::tree::sum(&[])
 }

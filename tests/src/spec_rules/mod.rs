@@ -1,0 +1,250 @@
+//! One file for each rule of the spec, wrong in that rule alone while all digests match.
+//!
+//! The files are forged from the spec's words and never by the library: the vectors in
+//! `spec/vectors/snapshot` come from here.
+
+// Tables of what is there; a file that cannot be forged is a mistake in them.
+#![allow(clippy::unreachable)]
+
+mod frames;
+mod header;
+mod index;
+mod memory;
+mod order;
+mod parts;
+
+use std::collections::BTreeSet;
+
+use crate::forge::{Head, List, Piece, Plan, Step, Tail, Value, forge_with};
+
+pub use frames::LIMITS;
+
+/// A file that breaks one rule.
+pub struct Case {
+    /// The rule's number in the spec.
+    pub rule: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// The kind of fault that the reader has to find.
+    pub id: &'static str,
+    /// What its text has to contain; the rule's number where faults carry one.
+    pub says: &'static str,
+    /// The section that it has to name.
+    pub section: &'static str,
+    /// The lesser checks that have to find something as well.
+    pub seek: Seek,
+    /// The file.
+    pub file: Vec<u8>,
+}
+
+/// Which of the lesser checks covers what is wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Seek {
+    /// A quick check.
+    Quick,
+    /// A check of the maps.
+    Map,
+    /// Neither.
+    Walk,
+}
+
+/// What the reader has to say: kind of fault, part of its text, section.
+type Says = (&'static str, &'static str, &'static str);
+
+fn case(rule: &'static str, what: &str, says: Says, file: Vec<u8>) -> Case {
+    let seek = match says.2 {
+        "MAP part" => Seek::Map,
+        section if section.starts_with("memory extent") || section == "EXTENT part" => Seek::Walk,
+        _ => Seek::Quick,
+    };
+    let (id, says, section) = says;
+    Case { rule, what: what.to_owned(), id, says, section, seek, file }
+}
+
+impl Case {
+    fn seek(self, seek: Seek) -> Self {
+        Self { seek, ..self }
+    }
+}
+
+/// The small plan, changed.
+pub fn plan(change: impl FnOnce(&mut Plan)) -> Plan {
+    let mut plan = Plan::small();
+    change(&mut plan);
+    plan
+}
+
+/// The small plan's file with another header block.
+pub fn head(change: impl Fn(&mut Head)) -> Vec<u8> {
+    forge_with(&Plan::small(), &mut |step| {
+        if let Step::Head(head) = step {
+            change(head);
+        }
+    })
+}
+
+/// The plan's file with other parts of type `kind`.
+fn piece_of(plan: &Plan, kind: u32, change: impl Fn(&mut Piece)) -> Vec<u8> {
+    forge_with(plan, &mut |step| match step {
+        Step::Piece(piece) if piece.kind == kind => change(piece),
+        _ => {}
+    })
+}
+
+/// The small plan's file with other parts of type `kind`.
+fn piece(kind: u32, change: impl Fn(&mut Piece)) -> Vec<u8> {
+    piece_of(&Plan::small(), kind, change)
+}
+
+/// The small plan's file with another value in the parts of type `kind`.
+#[must_use]
+pub fn pair(kind: u32, name: &str, value: Value) -> Vec<u8> {
+    piece(kind, |piece| piece.list.set(name, value.clone()))
+}
+
+/// The small plan's file with its parts rearranged.
+pub fn pieces(change: impl Fn(&mut Vec<Piece>)) -> Vec<u8> {
+    forge_with(&Plan::small(), &mut |step| {
+        if let Step::Pieces(pieces) = step {
+            change(pieces);
+        }
+    })
+}
+
+/// The small plan's file with another trailer.
+fn tail(change: impl Fn(&mut Tail)) -> Vec<u8> {
+    forge_with(&Plan::small(), &mut |step| {
+        if let Step::Tail(tail) = step {
+            change(tail);
+        }
+    })
+}
+
+/// A number.
+#[must_use]
+pub fn number(value: u64) -> Value {
+    Value::Number(value)
+}
+
+/// A text.
+#[must_use]
+pub fn text(value: &str) -> Value {
+    Value::Text(value.into())
+}
+
+/// All of them.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    [
+        header::conventions(),
+        header::header(),
+        header::pairs(),
+        order::order(),
+        order::counts(),
+        frames::frames(),
+        frames::limits(),
+        parts::vm(),
+        parts::meta(),
+        parts::records(),
+        parts::pairs(),
+        memory::extents(),
+        memory::stored(),
+        memory::zstd(),
+        memory::maps(),
+        index::index(),
+        index::parts(),
+        index::maps(),
+        index::trailer(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Rules that no single file can break, and why.
+pub const WITHOUT_FILE: [(&str, &str); 10] = [
+    ("3.7", "says what never changes; laws.rs has its tests"),
+    ("4.10", "says in which order checks are made; laws.rs has its tests"),
+    ("4.11", "defines a length; 7.1.6 and 7.1.7 compare it"),
+    ("5.4.4", "says what a digest covers; 5.4.6 compares it"),
+    ("6.1", "a definition"),
+    ("6.2.9", "the writer's duty alone; this file has its test below"),
+    ("6.3", "a consequence; this file has its test below"),
+    ("6.4", "a definition; every other test depends on it"),
+    ("6.4.1", "a definition; 6.2.8 compares it"),
+    ("7.4", "says what checks cover; damage.rs has its tests"),
+];
+
+/// The numbers of all rules in the spec.
+#[must_use]
+pub fn rules() -> BTreeSet<&'static str> {
+    let spec = include_str!("../../../spec/snapshot.md");
+    spec.split(|c: char| c.is_whitespace() || c == '|')
+        .filter(|word| word.starts_with(['3', '4', '5', '6', '7']))
+        .filter(|word| word.split('.').all(|n| n.parse::<u8>().is_ok()) && word.contains('.'))
+        .collect()
+}
+
+/// The rules that are neither in `broken` nor excused, and those that are both.
+///
+/// A rule that only heads rules of its own is broken with any of them.
+#[must_use]
+pub fn uncovered<'a>(broken: &BTreeSet<&'a str>) -> (Vec<&'static str>, Vec<&'a str>) {
+    let excused: BTreeSet<&str> = WITHOUT_FILE.iter().map(|(rule, _)| *rule).collect();
+    let chapter = |rule: &str| {
+        let sub = format!("{rule}.");
+        broken.iter().chain(&excused).any(|other| other.starts_with(&sub))
+    };
+    let missing = rules()
+        .into_iter()
+        .filter(|rule| !broken.contains(rule) && !excused.contains(rule) && !chapter(rule))
+        .collect();
+    (missing, broken.iter().copied().filter(|rule| excused.contains(rule)).collect())
+}
+
+/// Plans of sound files, and what is special about each.
+#[must_use]
+pub fn sound_plans() -> Vec<(&'static str, Plan)> {
+    let unknown = List::new().number("n", 1);
+    let carried = (0x8000_1234, unknown.clone(), vec![7; 100], 4096);
+    let host = (0x8000_0004, unknown, Vec::new(), 1);
+    vec![
+        ("the small file", Plan::small()),
+        ("the small file in generation A", Plan::small_a()),
+        ("the small file, compressed", Plan::small_zstd()),
+        ("a MAP part for each extent", plan(|p| p.per_map = 1)),
+        ("no CONFIG part", plan(|p| p.config = None)),
+        ("HOST and an optional part that is not known", {
+            plan(|p| p.optional = vec![host, carried])
+        }),
+        ("no records", plan(|p| p.records.clear())),
+        ("no extents", plan(|p| p.extents.clear())),
+        ("the UUID of the VM, partly in upper case", {
+            plan(|p| p.vm_uuid = Some("FFFFFFFF-4455-6677-8899-aabbccddeeff".to_owned()))
+        }),
+        ("a VM without a name", plan(|p| p.name.clear())),
+        ("a name of 255 bytes", plan(|p| p.name = "n".repeat(255))),
+        ("1024 vCPUs", plan(|p| p.ncpus = 1024)),
+        ("memflags 2^32-1", plan(|p| p.memflags = u64::from(u32::MAX))),
+        ("an empty record", plan(|p| p.records[1].bytes.clear())),
+        ("memory up to 2^52", {
+            plan(|p| p.segments = vec![(0, 40 * 4096), (1 << 32, (1 << 52) - (1 << 32))])
+        }),
+    ]
+}
+
+/// Sound files with what is new in a place that is open for it.
+#[must_use]
+pub fn sound_extensions() -> Vec<(&'static str, Vec<u8>)> {
+    let head = head(|head| {
+        head.list.set("a-new-pair", number(1));
+        head.list.set("compatible", Value::Texts(vec!["shiny".to_owned()]));
+    });
+    let config = pair(0x8000_0003, "a-new-pair", number(1));
+    let zeros = plan(|p| drop(p.extents[0].pages.insert(4, vec![0; 4096])));
+    vec![
+        ("a pair and a compatible feature that are not known in the header block", head),
+        ("a pair that is not known in CONFIG", config),
+        ("a stored page of zeros", zeros.forge()),
+    ]
+}

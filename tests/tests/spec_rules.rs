@@ -1,0 +1,158 @@
+//! Each file that breaks one rule of the spec, and what the reader has to say about it.
+// Helpers of tests fail as tests do; offsets and page numbers of small files fit every type.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+use snapfmt::part::codec::Compression;
+use tests::drive::{digest, map, quick, small_image, walk, walk_in_chunks, write};
+use tests::forge::{List, Piece, Plan, tree};
+use tests::spec_rules::{
+    Case, LIMITS, Seek, cases, pieces, plan, rules, sound_extensions, sound_plans, text, uncovered,
+};
+
+#[test]
+fn a_file_that_breaks_one_rule_is_refused_by_that_rule() {
+    let mut wrong = Vec::new();
+    for Case { rule, what, id, says, section, seek, file } in cases() {
+        let found = match walk(&file) {
+            Ok(_) => "accepted".to_owned(),
+            Err(error) => {
+                let fits = error.fault().id() == id
+                    && error.fault().to_string().contains(says)
+                    && error.section().to_string() == section
+                    && error.at() <= file.len() as u64;
+                if fits { String::new() } else { format!("[{}] {error}", error.fault().id()) }
+            }
+        };
+        if !found.is_empty() {
+            wrong.push(format!("{rule} {what}: [{id}] {section} {says} expected: {found}"));
+        }
+        let refused = match seek {
+            Seek::Quick => quick(&file).is_err() && map(&file).is_err(),
+            Seek::Map => quick(&file).is_ok() && map(&file).is_err(),
+            Seek::Walk => quick(&file).is_ok() && map(&file).is_ok(),
+        };
+        if !refused {
+            let (quick, map) = (quick(&file).err(), map(&file).err());
+            wrong.push(format!("{rule} {what}: quick check {quick:?}, map check {map:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{} of them", wrong.join("\n"), wrong.len());
+}
+
+#[test]
+fn every_numbered_rule_has_a_file_that_breaks_it() {
+    assert!(rules().len() > 50, "{:?}", rules());
+    let cases = cases();
+    let (missing, doubled) = uncovered(&cases.iter().map(|case| case.rule).collect());
+    assert!(missing.is_empty(), "no file for {missing:?}");
+    assert!(doubled.is_empty(), "{doubled:?}");
+}
+
+#[test]
+fn the_forged_files_are_sound_before_they_are_broken() {
+    for (_, plan) in sound_plans() {
+        let file = plan.forge();
+        let verified = walk(&file).unwrap();
+        assert_eq!(verified.index().content, digest(plan.content()));
+        assert_eq!(verified.index().memory_root, digest(plan.memory().root()));
+        quick(&file).unwrap();
+        map(&file).unwrap();
+    }
+}
+
+#[test]
+fn what_need_not_be_there_and_what_is_new_in_an_optional_place_is_accepted() {
+    for (_, file) in sound_extensions() {
+        walk(&file).unwrap();
+        map(&file).unwrap();
+    }
+}
+
+#[test]
+fn a_stored_page_of_zeros_changes_no_identity() {
+    let with = plan(|p| drop(p.extents[0].pages.insert(4, vec![0; 4096])));
+    let (with, without) = (walk(&with.forge()).unwrap(), walk(&Plan::small().forge()).unwrap());
+    assert_eq!(with.index().memory_root, without.index().memory_root);
+    assert_eq!(with.index().content, without.index().content);
+    assert_eq!(with.index().totals.pages_data, without.index().totals.pages_data + 1);
+    assert_ne!(with.root(), without.root());
+    // §6.2.9: the library's writer does not store it.
+    let mut zeros = Plan::small();
+    zeros.extents[0].pages.insert(4, vec![0; 4096]);
+    assert_eq!(write(&zeros, Compression::None), small_image(Compression::None));
+}
+
+#[test]
+fn the_library_writes_the_very_bytes_that_the_spec_gives() {
+    let plans = [
+        Plan::small(),
+        Plan::small_a(),
+        plan(|p| p.config = None),
+        plan(|p| p.records.clear()),
+        plan(|p| p.extents.clear()),
+        plan(|p| p.vm_uuid = Some("00112233-4455-6677-8899-aabbccddeeff".to_owned())),
+        plan(|p| p.records[1].bytes.clear()),
+    ];
+    for plan in plans {
+        assert_eq!(write(&plan, Compression::None), plan.forge());
+        let zstd = Plan { zstd: true, ..plan };
+        let (ours, theirs) = (zstd.forge(), write(&zstd, Compression::Zstd(3)));
+        let (ours, theirs) = (walk_in_chunks(&ours[..]), walk_in_chunks(&theirs[..]));
+        assert_eq!(ours.0, theirs.0);
+        assert_eq!(ours.1.unwrap(), theirs.1.unwrap());
+    }
+}
+
+#[test]
+fn sizes_at_their_limits_are_believed() {
+    for (kind, section, nvlist, payload) in LIMITS {
+        for (offset, bytes) in
+            [(16, nvlist.to_le_bytes().to_vec()), (24, payload.to_le_bytes().to_vec())]
+        {
+            let file = pieces(|pieces| {
+                let known = pieces.iter().position(|piece| piece.kind == kind);
+                let at = known.unwrap_or_else(|| {
+                    pieces.insert(3, Piece::new(kind, List::new(), Vec::new()));
+                    3
+                });
+                pieces[at].over.push((offset, bytes.clone()));
+            });
+            // Not as long as it says, but the size itself is no fault.
+            if let Err(error) = walk(&file) {
+                assert_ne!(error.fault().id(), "limit", "{section}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn records_of_more_than_one_gibibyte_are_refused() {
+    let zeros = vec![0; 64 << 20];
+    let record = |name: &str, bytes: &[u8]| {
+        let list = List::new()
+            .text("section", "devices")
+            .text("name", name)
+            .number("size", bytes.len() as u64)
+            .bytes("sha256", &tree::sum(&[bytes]))
+            .text("encoding", "zstd");
+        Piece::new(16, list, zstd::bulk::compress(bytes, 1).unwrap())
+    };
+    let largest = record("", &zeros);
+    let file = pieces(|pieces| {
+        let at = pieces.iter().position(|piece| piece.kind == 16).unwrap();
+        for number in 0..16 {
+            let mut piece = largest.clone();
+            piece.list.set("name", text(&format!("d{number}")));
+            pieces.insert(at, piece);
+        }
+        pieces.insert(at + 16, record("last", &[0; 64]));
+    });
+    let error = walk(&file).unwrap_err();
+    assert_eq!(error.section().to_string(), "device record devices/last");
+    let limit = snapfmt::Fault::OverLimit {
+        what: "the size of all records",
+        found: (1 << 30) + 64,
+        limit: 1 << 30,
+    };
+    assert_eq!(error.fault(), &limit);
+}
