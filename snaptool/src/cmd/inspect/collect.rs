@@ -160,11 +160,12 @@ impl<'a> Collector<'a> {
     }
 
     /// Notes something that is wrong, once.
-    pub(super) fn damage(&mut self, error: &Error, length: Option<u64>) {
+    pub(super) fn damage(&mut self, error: &Error, lost: Option<(u64, u64)>) {
         let damage = Damage {
             section: error.section().to_string(),
             offset: error.at(),
-            length,
+            start: lost.map(|lost| lost.0),
+            length: lost.map(|lost| lost.1),
             fault: error.fault().id(),
             message: text::one_line(&error.fault().to_string()),
             hint: error.fault().hint(),
@@ -173,7 +174,10 @@ impl<'a> Collector<'a> {
             (&one.section, one.offset, one.fault) == (&damage.section, damage.offset, damage.fault)
         };
         match self.facts.damage.iter_mut().find(same) {
-            Some(one) => one.length = one.length.or(damage.length),
+            Some(one) if one.length.is_none() => {
+                (one.start, one.length) = (damage.start, damage.length);
+            }
+            Some(_) => {}
             None => self.facts.damage.push(damage),
         }
     }

@@ -194,8 +194,11 @@ pub(super) struct Range {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Damage {
     pub(super) section: String,
+    /// Where it was found.
     pub(super) offset: u64,
-    /// Bytes that are lost with it, where that is known.
+    /// The first byte that is lost with it, where that is known.
+    pub(super) start: Option<u64>,
+    /// Bytes from there that are lost.
     pub(super) length: Option<u64>,
     pub(super) fault: &'static str,
     pub(super) message: String,

@@ -245,7 +245,7 @@ fn account(collector: &mut Collector<'_>, survey: &Survey) {
         range(collector, span);
         match &span.what {
             What::Damaged { error, claim } => {
-                collector.damage(error, Some(span.len));
+                collector.damage(error, Some((span.at, span.len)));
                 let claim = claim.as_ref().map(|claim| part_facts(span.at, claim.show()));
                 collector.facts.claims.parts.extend(claim);
             }

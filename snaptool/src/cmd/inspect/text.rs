@@ -309,10 +309,13 @@ pub(super) fn layout(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
 pub(super) fn damage(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     let mut hints: Vec<&str> = Vec::new();
     for damage in &facts.damage {
-        let length = damage.length.filter(|&length| length > 0);
-        let length = length.map(|length| format!(", {length} bytes are lost"));
-        let length = length.unwrap_or_default();
-        writeln!(out, "  {} at {:#x}{length}", damage.section, damage.offset)?;
+        let lost = match (damage.start, damage.length) {
+            (Some(start), Some(length)) if length > 0 => {
+                format!("; {start:#x}-{:#x} are lost", start.saturating_add(length - 1))
+            }
+            _ => String::new(),
+        };
+        writeln!(out, "  {} at {:#x}{lost}", damage.section, damage.offset)?;
         writeln!(out, "    {}", damage.message)?;
         // Whoever reads this has followed the hint to inspect the file.
         let hint = damage.hint.filter(|hint| !hint.contains("inspect") && !hints.contains(hint));
