@@ -51,6 +51,16 @@ Examples:
   snaptool inspect --json vm.ckp memory
   snaptool inspect bad.snap damage";
 
+pub(crate) const DIFF: &str = "\
+Exit status:
+  0  the same content
+  1  another content
+  2  trouble: usage, files, an input that is damaged
+
+Examples:
+  snaptool diff monday.snap tuesday.snap
+  snaptool diff --json vm.snap vm.ckp";
+
 pub(crate) const NVLIST: &str = "\
 Exit status:
   0  shown, or made

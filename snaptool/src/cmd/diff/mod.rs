@@ -22,6 +22,7 @@ use self::facts::Facts;
 use self::held::Held;
 use self::print::{End, Printer};
 use self::state::State;
+use crate::cmd::help;
 use crate::exit::{Answer, Trouble};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
@@ -37,6 +38,7 @@ use crate::source::Source;
 /// Damage that is found is trouble. RAM with equal digests on both sides is not read: `snaptool
 /// verify` does that.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = help::DIFF)]
 pub struct Args {
     /// A snapshot file, or the RAM file of a snapshot of bhyve.
     #[arg(value_name = "A")]

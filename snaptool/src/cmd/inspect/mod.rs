@@ -31,26 +31,25 @@ use crate::signal::Stop;
 use crate::source::Source;
 use crate::three::part_of_a_set;
 
-/// Show what is in a snapshot, also in a damaged one
+/// Shows what is in a snapshot, also in a damaged one.
 ///
-/// Reads the machine, its records and the map of its memory, but not the bytes of memory. Of a
-/// damaged file it shows what is intact, what is not, and what the damaged parts claim.
-///
-/// Exit code: 0 if what was checked is intact, 1 if it is not, 2 if the input cannot be read.
+/// Reads the machine, its records and the map of its RAM, but not RAM itself. Of a damaged file it
+/// shows what is intact, what is not, and what the damaged parts claim.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = help::INSPECT)]
 pub struct Args {
-    /// A snapshot file, `-` for stdin, or the memory file of a snapshot of bhyve
-    #[arg(value_name = "FILE")]
+    /// A snapshot file, `-` for stdin, or the RAM file of a snapshot of bhyve.
+    #[arg(value_name = "FILE|-|BASE")]
     pub input: PathBuf,
-    /// Show only this: header, vm, memory, config, meta, layout, damage, findings, devices,
-    /// devices/NAME, or devices/NAME/raw for its bytes
+    /// Show only this: header, vm, memory, config, meta, layout, damage, findings, devices (all
+    /// records), kern_structs or structs (the kernel's), devices/NAME (a record, whichever list it
+    /// is in), or devices/NAME/raw (its bytes, dumped).
     #[arg(value_name = "PATH")]
     pub path: Option<String>,
-    /// Show the same facts as JSON
+    /// Print the same facts as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Read and check the bytes of memory too
+    /// Read and check RAM, too.
     #[arg(long)]
     pub full: bool,
     /// How to tell progress
