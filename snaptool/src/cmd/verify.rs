@@ -52,6 +52,8 @@ pub struct Args {
 /// What was found out about one input.
 #[derive(Debug, Serialize)]
 struct Report {
+    /// Of `spec/verify.md`.
+    schema: u32,
     input: String,
     kind: &'static str,
     checked: &'static str,
@@ -198,6 +200,7 @@ impl Report {
             _ => "full",
         };
         Self {
+            schema: 1,
             input,
             kind,
             checked,
