@@ -4,9 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::process::Child;
 
-use rustix::process::Signal;
-
-use crate::kit::{Bench, Ended, FIXTURE, Numbers, SET, send, wait_until};
+use crate::kit::{Bench, Ended, FIXTURE, Numbers, SET, wait_until};
 
 const ROUNDS: usize = 40;
 
@@ -21,8 +19,9 @@ fn has_ended(child: &mut Child) -> bool {
     child.try_wait().unwrap().is_some()
 }
 
-fn kill(child: Child) -> Ended {
-    send(&child, Signal::KILL);
+/// Kills one that may have ended by itself a moment ago, and may have been waited for.
+fn kill(mut child: Child) -> Ended {
+    child.kill().unwrap();
     Ended::waited(child)
 }
 
