@@ -199,15 +199,8 @@ impl MemoryWriter {
         let stored = part.payload().len() as u64;
         let before = (sink.offset, out.len());
         let put = sink.put(&part, out).and_then(|placed| {
-            let entry = MapEntry {
-                gpa: block.gpa,
-                offset: placed.offset,
-                length: placed.length,
-                size: u32::try_from(block.size).unwrap_or(u32::MAX),
-                data_pages: u32::try_from(block.data.count()).unwrap_or(u32::MAX),
-                digest: placed.digest,
-                root,
-            };
+            let PartRef { offset, length, digest, .. } = placed;
+            let entry = MapEntry::of(block, root, offset, length, digest);
             let noted = sink.ledger.extent(entry, stored);
             noted.inspect_err(|_| sink.take_back(before, out))
         });

@@ -127,14 +127,15 @@ impl Header {
     }
 
     fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
-        let header: Self = pairs::read(list)?;
+        let view = pairs::view(list)?;
+        let header: Self = pairs::from(view)?;
         uuid("the file's UUID", &header.uuid)?;
         header.vm_uuid.as_deref().map_or(Ok(()), |text| uuid("the VM's UUID", text))?;
         vm_name(&header.vm_name)?;
         features("incompatible", &header.incompatible)?;
         features("compatible", &header.compatible)?;
         let delta = header.incompatible.iter().any(|feature| feature == DELTA);
-        if pairs::view(list)?.has("parent") && !delta {
+        if view.has("parent") && !delta {
             let (what, found) = ("`parent`", "there".to_owned());
             let must = "it is there only in a file with the feature delta";
             return Err(Fault::Value { what, found, must, rule: "§3" });

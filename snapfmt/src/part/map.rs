@@ -8,6 +8,7 @@ use crate::error::{Error, Fault, Located};
 use crate::layout::PART_ALIGN;
 use crate::layout::kind::Kind;
 use crate::limits;
+use crate::memory::block::Block;
 use crate::part::extent::check_block;
 use crate::part::pairs;
 use crate::part::{Encoded, Intact};
@@ -35,6 +36,25 @@ pub struct MapEntry {
 }
 
 impl MapEntry {
+    /// The entry of the EXTENT part at `offset` that holds `block`.
+    pub(crate) fn of(
+        block: &Block,
+        root: Digest,
+        offset: u64,
+        length: u64,
+        digest: Digest,
+    ) -> Self {
+        Self {
+            gpa: block.gpa,
+            offset,
+            length,
+            size: u32::try_from(block.size).unwrap_or(u32::MAX),
+            data_pages: u32::try_from(block.data.count()).unwrap_or(u32::MAX),
+            digest,
+            root,
+        }
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend(self.gpa.to_le_bytes());
         out.extend(self.offset.to_le_bytes());

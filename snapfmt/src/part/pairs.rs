@@ -28,7 +28,12 @@ pub(crate) fn view(list: &[u8]) -> Result<View<'_>, Fault> {
 
 /// Reads a packed list. Whether it may have pairs that `T` does not know is for `T` to say.
 pub(crate) fn read<'a, T: Deserialize<'a>>(list: &'a [u8]) -> Result<T, Fault> {
-    Ok(from_view(view(list)?)?)
+    from(view(list)?)
+}
+
+/// Reads a list whose form was checked.
+pub(crate) fn from<'a, T: Deserialize<'a>>(view: View<'a>) -> Result<T, Fault> {
+    Ok(from_view(view)?)
 }
 
 impl From<nvlist::serde::Error> for Fault {

@@ -2,6 +2,7 @@
 //! which.
 
 use crate::error::Fault;
+use crate::part::device::RecordId;
 use crate::part::index::{Index, PartRef};
 
 /// # Errors
@@ -36,15 +37,27 @@ pub(super) fn parts(index: &[PartRef], seen: &[PartRef]) -> Result<(), Fault> {
         same("the offset of a part", &a.offset, &b.offset, "§7.1.6")?;
         same("the length of a part", &a.length, &b.length, "§7.1.6")?;
         same("the digest of a part", &a.digest, &b.digest, "§7.1.6")?;
-        if a.record != b.record {
-            let show = |part: &PartRef| match &part.record {
-                Some(id) => format!("{id}, {} bytes, {}", id.size, id.sha256),
-                None => "absent".to_owned(),
-            };
-            return Err(disagree("a record", show(a), show(b), "§7.1.6"));
-        }
+        record_listed(a.record.as_ref(), b.record.as_ref())?;
     }
     Ok(())
+}
+
+/// Compares a record that INDEX lists with the one that is there.
+///
+/// # Errors
+/// That they differ.
+pub(super) fn record_listed(
+    index: Option<&RecordId>,
+    seen: Option<&RecordId>,
+) -> Result<(), Fault> {
+    if index == seen {
+        return Ok(());
+    }
+    let show = |id: Option<&RecordId>| match id {
+        Some(id) => format!("{id}, {} bytes, {}", id.size, id.sha256),
+        None => "absent".to_owned(),
+    };
+    Err(disagree("a record", show(index), show(seen), "§7.1.6"))
 }
 
 pub(super) fn same<T: PartialEq + ToString>(

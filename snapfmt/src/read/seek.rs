@@ -20,7 +20,7 @@ use crate::part::extent::Extent;
 use crate::part::index::{Index, MapRef, PartRef};
 use crate::part::map::{MapEntry, MapTable};
 use crate::part::vm::Vm;
-use crate::read::index::same;
+use crate::read::index::{record_listed, same};
 use crate::read::listed::{Part, open_listed};
 use crate::read::tables::Tables;
 use crate::read::verified::{DeviceState, admit};
@@ -202,11 +202,10 @@ impl<S: ReadAt> Seeker<S> {
         for listed in &self.index.parts {
             let part = self.listed(listed, free)?;
             ledger.admit(part.kind()).map_err(|fault| part.wrong(fault))?;
-            let section = part.section();
             let seen = open_listed(&mut ledger, &self.header.vm_name, part)?;
             if let Part::Record(record) = &seen {
                 same_record(listed, record)
-                    .map_err(|fault| fault.at(listed.offset).within(section))?;
+                    .map_err(|fault| fault.at(listed.offset).within(record.id().place()))?;
             }
             free = listed.offset.saturating_add(listed.length);
             each(seen);
@@ -334,10 +333,7 @@ impl<S: ReadAt> Seeker<S> {
 }
 
 fn same_record(listed: &PartRef, record: &Record) -> Result<(), Fault> {
-    let show =
-        |id: &crate::part::device::RecordId| format!("{id}, {} bytes, {}", id.size, id.sha256);
-    let listed = listed.record.as_ref().map(show).unwrap_or_default();
-    same("a record", &listed, &show(record.id()), "§7.1.6")
+    record_listed(listed.record.as_ref(), Some(record.id()))
 }
 
 /// Reads `len` bytes at `at` of a source of `size` bytes. `len` was compared with its limit.

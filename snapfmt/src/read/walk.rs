@@ -225,15 +225,8 @@ impl Walk {
             return Err(part.wrong(Fault::Order { found: Kind::Extent, why }));
         };
         let extent = Extent::open(part, &vm.memory)?;
-        let entry = MapEntry {
-            gpa: extent.block.gpa,
-            offset: part.offset(),
-            length: part.length(),
-            size: u32::try_from(extent.block.size).unwrap_or(u32::MAX),
-            data_pages: u32::try_from(extent.block.data.count()).unwrap_or(u32::MAX),
-            digest: part.digest(),
-            root: extent.root,
-        };
+        let (offset, length, digest) = (part.offset(), part.length(), part.digest());
+        let entry = MapEntry::of(&extent.block, extent.root, offset, length, digest);
         self.ledger.extent(entry, extent.stored).map_err(|fault| part.wrong(fault))?;
         Ok(extent)
     }
