@@ -9,7 +9,7 @@ use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::ConfigText;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::{Part, ReadAt, ReadError, Seeker, Verified, Walk, Want};
 use snapfmt::write::{Sealed, Writer};
 use snapfmt::{Digest, Error};
@@ -184,11 +184,13 @@ fn values(plan: &Plan) -> (Header, Vm, MetaText) {
         vm_name: plan.name.clone(),
         vm_uuid: plan.vm_uuid.clone(),
         created: plan.created,
+        parent: None,
         incompatible: Vec::new(),
         compatible: Vec::new(),
     };
     let segments = plan.segments.iter().map(|&(gpa, len)| Segment { gpa, len }).collect();
     let vm = Vm {
+        arch: AMD64.to_owned(),
         name: plan.name.clone(),
         ncpus: plan.ncpus,
         memflags: plan.memflags,

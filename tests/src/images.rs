@@ -9,7 +9,7 @@ use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::write::{Sealed, Writer};
 
 const PAGE: usize = snapfmt::limits::PAGE;
@@ -66,6 +66,7 @@ pub fn header(vm_name: &str) -> Header {
         vm_name: vm_name.to_owned(),
         vm_uuid: None,
         created: 1_700_000_000,
+        parent: None,
         incompatible: Vec::new(),
         compatible: Vec::new(),
     }
@@ -132,7 +133,8 @@ pub fn plans() -> Vec<Plan> {
         (section.to_owned(), name.to_owned(), bytes.to_vec())
     };
     let plan = |name: &str, memory, generation, records: Vec<_>| {
-        let vm = Vm { name: name.to_owned(), ncpus: 1, memflags: 0, memory };
+        let vm =
+            Vm { arch: AMD64.to_owned(), name: name.to_owned(), ncpus: 1, memflags: 0, memory };
         let meta = meta(&vm, generation, &records);
         let (config, blocks, compression) = (None, Vec::new(), Compression::None);
         Plan { header: header(name), vm, meta, config, records, blocks, compression }

@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::limits;
 use crate::part::Intact;
 use crate::part::device::Record;
-use crate::part::extent::Extent;
+use crate::part::extent::{DeltaExtent, Extent, Head};
 use crate::part::index::{Index, MapRef, PartRef};
 use crate::part::map::{MapEntry, MapTable};
 use crate::part::vm::Vm;
@@ -92,8 +92,9 @@ pub struct Quick {
     vm: Vm,
     index: Index,
     findings: Vec<Finding>,
-    /// Where memory parts begin.
+    /// Where memory parts begin, and where they end.
     pub(super) memory_at: u64,
+    pub(super) memory_end: u64,
 }
 
 impl Quick {
@@ -159,6 +160,12 @@ impl<S: ReadAt> Seeker<S> {
         let index = Index::open(&part)?;
         let matches = same("the header's digest", &index.header, &header_digest, "§7.1.1");
         matches.map_err(|fault| part.wrong(fault))?;
+        if index.delta.is_some() != header.parent.is_some() {
+            let found = if index.delta.is_some() { "there" } else { "absent" }.to_owned();
+            let must = "it is there exactly in a delta";
+            let fault = Fault::Value { what: "`delta_root`", found, must, rule: "§7.1.8" };
+            return Err(part.wrong(fault).into());
+        }
         Ok(Self { source, header, header_digest, index, trailer })
     }
 
@@ -180,11 +187,6 @@ impl<S: ReadAt> Seeker<S> {
         self.trailer.root
     }
 
-    /// Where INDEX begins.
-    pub(super) fn index_at(&self) -> u64 {
-        self.trailer.index_at
-    }
-
     /// The length of the file in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -197,9 +199,16 @@ impl<S: ReadAt> Seeker<S> {
     /// # Errors
     /// What is wrong with them.
     pub fn quick(&self, mut each: impl FnMut(Part)) -> Result<Quick, ReadError> {
-        let mut ledger = Ledger::new(self.header_digest);
+        let mut ledger = Ledger::new(self.header_digest, self.header.rest());
         let mut free = header::LEN as u64;
+        let maps_end = self.index.maps.last().map(|map| map.offset.saturating_add(map.length));
+        let mut memory = None;
         for listed in &self.index.parts {
+            if let Some(end) = maps_end.filter(|&end| memory.is_none() && listed.offset >= end) {
+                memory = Some((free, end));
+                free = end;
+                ledger.skip_memory();
+            }
             let part = self.listed(listed, free)?;
             ledger.admit(part.kind()).map_err(|fault| part.wrong(fault))?;
             let seen = open_listed(&mut ledger, &self.header.vm_name, part)?;
@@ -217,14 +226,16 @@ impl<S: ReadAt> Seeker<S> {
         let content = ledger.content(&self.index.memory_root).unwrap_or(self.index.content);
         same("content", &self.index.content, &content, "§7.1.2").map_err(wrong)?;
         let totals = &self.index.totals;
-        let pages = totals.pages_data.saturating_add(totals.pages_zero);
+        let inherited = self.index.delta.map_or(0, |delta| delta.pages_inherited);
+        let pages = totals.pages_data.saturating_add(totals.pages_zero).saturating_add(inherited);
         let size = vm.memory.size() / limits::PAGE as u64;
         same("the number of pages", &pages, &size, "§7.1.4").map_err(wrong)?;
-        if self.index.maps.is_empty() {
+        if self.index.maps.is_empty() || memory.is_some() {
             same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
         }
         let findings = ledger.findings();
-        Ok(Quick { vm, index: self.index.clone(), findings, memory_at: free })
+        let (memory_at, memory_end) = memory.unwrap_or((free, self.trailer.index_at));
+        Ok(Quick { vm, index: self.index.clone(), findings, memory_at, memory_end })
     }
 
     /// Checks all MAP parts, giving each to `each`; `memory_root` is recomputed from them.
@@ -242,25 +253,69 @@ impl<S: ReadAt> Seeker<S> {
         Tables::new(self, quick)
     }
 
-    /// Reads and checks one extent that a MAP part lists (§6.5.1): its part has the listed digest,
-    /// and its pages have the listed subtree root.
+    /// Reads and checks one extent of a full file that a MAP part lists (§6.5.1): its part has the
+    /// listed digest, and its pages have the listed subtree root.
+    ///
+    /// # Errors
+    /// What is wrong with its part. That the file is a delta: see [`Chain`](crate::read::Chain).
+    pub fn extent(&self, quick: &Quick, entry: &MapEntry) -> Result<Extent, ReadError> {
+        if self.header.parent.is_some() {
+            let (what, found) = ("the file", "a delta".to_owned());
+            let must = "pages of its state take its parents, too";
+            let fault = Fault::Value { what, found, must, rule: "§13.4" };
+            return Err(fault.at(0).within(Section::Header).into());
+        }
+        let part = self.extent_part(entry)?;
+        let extent = Extent::open(&part, &quick.vm.memory)?;
+        as_listed(entry, &extent.entry(&part)).map_err(|fault| part.wrong(fault))?;
+        Ok(extent)
+    }
+
+    /// As [`extent`](Self::extent), of a delta: what takes no parent is checked.
     ///
     /// # Errors
     /// What is wrong with its part.
-    pub fn extent(&self, quick: &Quick, entry: &MapEntry) -> Result<Extent, ReadError> {
+    pub fn delta_extent(&self, quick: &Quick, entry: &MapEntry) -> Result<DeltaExtent, ReadError> {
+        let part = self.extent_part(entry)?;
+        let extent = DeltaExtent::open(&part, &quick.vm.memory)?;
+        as_listed(entry, &extent.entry(&part)).map_err(|fault| part.wrong(fault))?;
+        Ok(extent)
+    }
+
+    /// Reads and checks frame and nvlist of an extent that a MAP part lists: which pages it holds
+    /// and, where the writer gave them, which leaves these must have. No page is read.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn head(&self, quick: &Quick, entry: &MapEntry) -> Result<Head, ReadError> {
+        let place = Section::Extent { gpa: entry.gpa };
+        let size = self.trailer.size;
+        let bytes = read(&self.source, size, entry.offset, frame::LEN, place.clone())?;
+        let checked = Frame::check(&bytes, entry.offset);
+        let (frame, digest) = checked.map_err(|error| error.in_section(place.clone()))?;
+        let at = frame.spans(entry.offset).nvlist_at;
+        let wrong = |fault: Fault| fault.at(at).within(place.clone());
+        let rule = "§6.5.1";
+        same("the type of a part", &Kind::Extent, &frame.kind, rule).map_err(wrong)?;
+        same("the digest of an extent", &entry.digest, &digest, rule).map_err(wrong)?;
+        let len = usize::try_from(frame.nvlist_size).unwrap_or(usize::MAX);
+        let list = read(&self.source, size, at, len, place.clone())?;
+        if Digest::of(&list) != frame.nvlist_digest {
+            return Err(wrong(Fault::Digest { what: "nvlist", rule: "§4.7" }).into());
+        }
+        let head = Head::parse(&list, &frame, &quick.vm.memory, self.header.rest());
+        let head = head.map_err(wrong)?;
+        as_listed(entry, &head.entry((entry.offset, entry.length, digest))).map_err(wrong)?;
+        Ok(head)
+    }
+
+    fn extent_part(&self, entry: &MapEntry) -> Result<Intact, ReadError> {
         let part = self.placed(entry.offset, entry.length, &Section::Extent { gpa: entry.gpa })?;
         let wrong = |fault: Fault| part.wrong(fault);
         let rule = "§6.5.1";
         same("the type of a part", &Kind::Extent, &part.kind(), rule).map_err(wrong)?;
         same("the digest of an extent", &entry.digest, &part.digest(), rule).map_err(wrong)?;
-        let extent = Extent::open(&part, &quick.vm.memory)?;
-        let (block, pages) = (&extent.block, extent.block.data.count());
-        same("the block's address", &entry.gpa, &block.gpa, rule).map_err(wrong)?;
-        same("the size of the block", &entry.size.into(), &block.size, rule).map_err(wrong)?;
-        same("the number of data pages", &u64::from(entry.data_pages), &(pages as u64), rule)
-            .map_err(wrong)?;
-        same("the subtree root", &entry.root, &extent.root, rule).map_err(wrong)?;
-        Ok(extent)
+        Ok(part)
     }
 
     /// Reads and checks one record alone; nothing if the index does not list it.
@@ -330,6 +385,16 @@ impl<S: ReadAt> Seeker<S> {
         let body = read(source, size, spans.nvlist_at, len, section)?;
         Ok(Intact::check(frame, digest, at, body)?)
     }
+}
+
+/// Compares an extent with what the MAP part says of it.
+fn as_listed(listed: &MapEntry, seen: &MapEntry) -> Result<(), Fault> {
+    let rule = "§6.5.1";
+    same("the block's address", &listed.gpa, &seen.gpa, rule)?;
+    same("the size of the block", &listed.size, &seen.size, rule)?;
+    same("the number of data pages", &listed.data_pages, &seen.data_pages, rule)?;
+    same("the number of zero pages", &listed.zero_pages, &seen.zero_pages, rule)?;
+    same("the subtree root", &listed.root, &seen.root, rule)
 }
 
 fn same_record(listed: &PartRef, record: &Record) -> Result<(), Fault> {

@@ -71,7 +71,13 @@ fn law_7_one_record_of_a_large_file_takes_kilobytes() {
     let plan = Plan::small();
     let segments = vec![Segment { gpa: 0, len: 1 << 40 }];
     let memory = MemoryMap::new(segments).unwrap();
-    let vm = Vm { name: plan.name.clone(), ncpus: 2, memflags: 0, memory };
+    let vm = Vm {
+        arch: snapfmt::part::vm::AMD64.to_owned(),
+        name: plan.name.clone(),
+        ncpus: 2,
+        memflags: 0,
+        memory,
+    };
     let text = Plan { segments: vec![(0, 1 << 40)], ..plan.clone() }.meta_text();
     let header = match walk_in_chunks(&plan.forge()[..]).0.remove(0) {
         Part::Header(header) => header,
