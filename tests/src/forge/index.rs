@@ -73,13 +73,13 @@ pub(super) fn index(plan: &Plan, header: Sum, laid: &[Laid]) -> (List, Vec<u8>) 
         .bytes("header", &header)
         .bytes("content", &plan.content())
         .bytes("memory_root", &plan.memory().root());
+    list = list.number("pages_data", data);
     list = match plan.parent {
         Some(_) => list
-            .bytes("delta_root", &plan.tree().root())
-            .number("pages_data", data)
             .number("pages_zero", gone)
+            .bytes("delta_root", &plan.tree().root())
             .number("pages_inherited", rest.saturating_sub(gone)),
-        None => list.number("pages_data", data).number("pages_zero", rest),
+        None => list.number("pages_zero", rest),
     };
     let list =
         list.number("extents", extents).number("stored", stored).with("parts", Value::Lists(parts));

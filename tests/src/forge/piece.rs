@@ -124,12 +124,6 @@ impl Piece {
         let stored = if plan.zstd { compressed(&bytes) } else { None };
         let mut list = List::new().number("gpa", *gpa).number("size", *size);
         list = list.with("data", bitmap(&mut pages.keys()));
-        if plan.parent.is_some() {
-            list = list.with("zero", bitmap(&mut zero.iter()));
-        }
-        if !xor.is_empty() {
-            list = list.with("xor", bitmap(&mut xor.iter()));
-        }
         list = list.text("encoding", if stored.is_some() { "zstd" } else { "raw" });
         if stored.is_some() {
             list = list.bytes("root", &root);
@@ -137,6 +131,12 @@ impl Piece {
         if plan.leaves && !pages.is_empty() {
             let leaves: Vec<u8> = pages.values().flat_map(|page| leaf(page)).collect();
             list = list.bytes("leaves", &leaves);
+        }
+        if plan.parent.is_some() {
+            list = list.with("zero", bitmap(&mut zero.iter()));
+        }
+        if !xor.is_empty() {
+            list = list.with("xor", bitmap(&mut xor.iter()));
         }
         let (data, gone) = (pages.len() as u64, zero.len() as u64);
         let fact = Fact::Extent { gpa: *gpa, size: *size, data, zero: gone, root };
