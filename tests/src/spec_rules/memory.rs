@@ -144,10 +144,10 @@ fn overlapping() -> Vec<u8> {
     });
     let root = alone.memory().block(0, 128 << 10);
     let mut both = alone.clone();
-    both.extents.push(Extent { gpa: 64 << 10, size: 64 << 10, pages: [(1, page(9))].into() });
+    both.extents.push(Extent::new(64 << 10, &[(1, 9)]));
     first(&both, |piece| {
         piece.payload_digest = Some(root);
-        piece.fact = Fact::Extent(0, 128 << 10, 2, root);
+        piece.fact = Fact::Extent { gpa: 0, size: 128 << 10, data: 2, zero: 0, root };
     })
 }
 
@@ -158,6 +158,7 @@ fn many() -> Vec<u8> {
         gpa: number << 16,
         size: 64 << 10,
         pages: [(number % 16, vec![1; 4096])].into(),
+        ..Extent::default()
     };
     let plan = plan(|p| {
         p.segments = vec![(0, count << 16)];

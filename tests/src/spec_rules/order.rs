@@ -92,13 +92,8 @@ pub(super) fn order() -> Vec<Case> {
 pub(super) fn counts() -> Vec<Case> {
     let optional = added(0x8000_0077, 64);
     let many = plan(|plan| {
-        plan.records = (0..1025)
-            .map(|n| Record {
-                section: "devices".to_owned(),
-                name: format!("d{n}"),
-                bytes: Vec::new(),
-            })
-            .collect();
+        plan.records =
+            (0..1025).map(|n| Record::new("devices", &format!("d{n}"), Vec::new())).collect();
     });
     let unknown = |kind| {
         pieces(|pieces| {

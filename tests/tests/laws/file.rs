@@ -183,11 +183,7 @@ fn law_8_no_damaged_part_comes_out_of_a_reader() {
 
 #[test]
 fn law_8_a_record_without_bytes_survives() {
-    let empty = |name: &str| Record {
-        section: "devices".to_owned(),
-        name: name.to_owned(),
-        bytes: Vec::new(),
-    };
+    let empty = |name: &str| Record::new("devices", name, Vec::new());
     let mut plan = Plan::small_a();
     plan.records.extend([empty("ahci-hd"), empty("xhci")]);
     let file = write(&plan, Compression::Zstd(3));
