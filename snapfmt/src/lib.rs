@@ -36,6 +36,7 @@ mod agreement;
 pub mod bhyve;
 pub mod content;
 mod cursor;
+pub mod delta;
 pub mod digest;
 pub mod error;
 pub mod layout;

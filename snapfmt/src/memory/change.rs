@@ -44,7 +44,7 @@ impl Change {
     /// A page that does not lie above the ones so far.
     pub fn zero(&mut self, index: usize) -> Result<(), Fault> {
         self.ascend(index)?;
-        self.zero.set(index);
+        self.put_zero(index);
         Ok(())
     }
 
@@ -54,23 +54,24 @@ impl Change {
     /// # Errors
     /// A page that does not lie above the ones so far, or has not 4096 bytes.
     pub fn data(&mut self, index: usize, page: &[u8], parent: Option<&[u8]>) -> Result<(), Fault> {
-        self.leaf(index, page, leaf(page), parent)
-    }
-
-    /// As [`data`](Self::data), where the leaf of the page is known.
-    pub(crate) fn leaf(
-        &mut self,
-        index: usize,
-        page: &[u8],
-        leaf: Digest,
-        parent: Option<&[u8]>,
-    ) -> Result<(), Fault> {
         let sized = |page: &[u8]| page.len() == limits::PAGE;
         if !sized(page) || !parent.is_none_or(sized) {
             let (what, found) = ("the size of a page", format!("{} bytes", page.len()));
             return Err(Fault::Value { what, found, must: "a page has 4096 bytes", rule: "§1.2" });
         }
         self.ascend(index)?;
+        self.put(index, page, leaf(page), parent);
+        Ok(())
+    }
+
+    /// As [`zero`](Self::zero), of a page that lies above the ones so far.
+    pub(crate) fn put_zero(&mut self, index: usize) {
+        self.zero.set(index);
+        self.next = index + 1;
+    }
+
+    /// As [`data`](Self::data), of a page that lies above the ones so far, and whose leaf is known.
+    pub(crate) fn put(&mut self, index: usize, page: &[u8], leaf: Digest, parent: Option<&[u8]>) {
         if let Some(parent) = parent {
             if self.xor.is_none() {
                 self.mixed.clone_from(&self.pages);
@@ -84,16 +85,15 @@ impl Change {
         self.data.set(index);
         self.pages.extend_from_slice(page);
         self.leaves.push(leaf);
-        Ok(())
+        self.next = index + 1;
     }
 
-    fn ascend(&mut self, index: usize) -> Result<(), Fault> {
+    fn ascend(&self, index: usize) -> Result<(), Fault> {
         if !(self.next..self.data.as_bytes().len() * 8).contains(&index) {
             let (what, found) = ("the page", format!("number {index} after {}", self.next));
             let must = "pages of a block ascend and lie in it";
             return Err(Fault::Value { what, found, must, rule: "§13.2" });
         }
-        self.next = index + 1;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Fault, Located};
 use crate::layout::PART_ALIGN;
 use crate::layout::kind::Kind;
 use crate::limits;
+use crate::memory::area::Placed;
 use crate::memory::tree::Rest;
 use crate::part::extent::check_block;
 use crate::part::pairs;
@@ -124,6 +125,16 @@ impl MapEntry {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.gpa.saturating_add(self.size.into())
+    }
+}
+
+impl Placed for MapEntry {
+    fn gpa(&self) -> u64 {
+        self.gpa
+    }
+
+    fn size(&self) -> u64 {
+        self.size.into()
     }
 }
 

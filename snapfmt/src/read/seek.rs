@@ -3,6 +3,7 @@
 //! How much is read depends on the number of records and, for the maps, of extents; never on the
 //! amount of RAM. Nothing is read twice.
 
+use std::convert::Infallible;
 use std::io;
 
 use crate::bhyve::Finding;
@@ -16,14 +17,14 @@ use crate::ledger::Ledger;
 use crate::limits;
 use crate::part::Intact;
 use crate::part::device::Record;
-use crate::part::extent::{DeltaExtent, Extent, Head};
+use crate::part::extent::{DeltaExtent, Extent, Head, SettleError};
 use crate::part::index::{Index, MapRef, PartRef};
 use crate::part::map::{MapEntry, MapTable};
 use crate::part::vm::Vm;
 use crate::read::index::{record_listed, same};
 use crate::read::listed::{Part, open_listed};
 use crate::read::tables::Tables;
-use crate::read::verified::{DeviceState, admit};
+use crate::read::verified::{DeviceState, Verified, admit};
 
 /// Something that can be read at an offset.
 pub trait ReadAt {
@@ -75,6 +76,15 @@ pub enum ReadError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl From<SettleError<Infallible>> for ReadError {
+    fn from(error: SettleError<Infallible>) -> Self {
+        match error {
+            SettleError::Format(error) => error.into(),
+            SettleError::Parent(never) => match never {},
+        }
+    }
 }
 
 /// A file whose header block, trailer and INDEX have been checked.
@@ -316,6 +326,13 @@ impl<S: ReadAt> Seeker<S> {
         same("the type of a part", &Kind::Extent, &part.kind(), rule).map_err(wrong)?;
         same("the digest of an extent", &entry.digest, &part.digest(), rule).map_err(wrong)?;
         Ok(part)
+    }
+
+    /// That all of the file was checked, which is for the caller to know.
+    pub(super) fn verified(&self, quick: &Quick) -> Verified {
+        let (header, vm) = (self.header.clone(), quick.vm.clone());
+        let (index, findings) = (quick.index.clone(), quick.findings.clone());
+        Verified::new(header, vm, index, findings, &self.trailer, None)
     }
 
     /// Reads and checks one record alone; nothing if the index does not list it.
