@@ -256,11 +256,17 @@ impl Plan {
     /// `content` (§8.2).
     #[must_use]
     pub fn content(&self) -> Sum {
+        self.content_of(self.memory().root())
+    }
+
+    /// What `content` would be if the memory root was this one.
+    #[must_use]
+    pub fn content_of(&self, root: Sum) -> Sum {
         let mut bytes = b"bhyve snapshot content".to_vec();
         bytes.resize(32, 0);
         bytes.extend((self.arch.len() as u64).to_le_bytes());
         bytes.extend(self.arch.as_bytes());
-        bytes.extend(self.memory().root());
+        bytes.extend(root);
         bytes.extend(self.ncpus.to_le_bytes());
         bytes.extend((self.segments.len() as u64).to_le_bytes());
         for (gpa, len) in &self.segments {
