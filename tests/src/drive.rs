@@ -1,6 +1,7 @@
 //! Gives files to the library's readers.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, Read};
 
 use snapfmt::layout::header::Header;
@@ -8,8 +9,10 @@ use snapfmt::memory::block::Block;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::ConfigText;
+use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::{AMD64, Vm};
+use snapfmt::part::vm::Vm;
+use snapfmt::read::chain::{Chain, ChainError, CheckError};
 use snapfmt::read::{Part, ReadAt, ReadError, Seeker, Verified, Walk, Want};
 use snapfmt::write::{Sealed, Writer};
 use snapfmt::{Digest, Error};
@@ -123,6 +126,19 @@ pub fn map(bytes: &[u8]) -> Result<(), Error> {
     seeker.maps(&quick, |_| ()).map_err(format)
 }
 
+/// A check of a chain (§13.4), the full file first.
+///
+/// # Errors
+/// The number of the file that something is wrong with, and what.
+pub fn chain(files: &[Vec<u8>]) -> Result<Vec<Verified>, (usize, Error)> {
+    let wrong = |ChainError { link, error }| (link, format(error));
+    let chain = Chain::open(files.iter().map(Vec::as_slice), |_, _| {}).map_err(wrong)?;
+    chain.check(0, |_| Ok::<_, Infallible>(())).map_err(|error| match error {
+        CheckError::Chain(error) => wrong(error),
+        CheckError::Taker(never) => match never {},
+    })
+}
+
 /// Both lesser checks in one reading: quick, and then of the maps.
 pub fn quick_then_map(bytes: &[u8]) -> [Result<(), Error>; 2] {
     let opened = Seeker::open(bytes);
@@ -190,7 +206,7 @@ fn values(plan: &Plan) -> (Header, Vm, MetaText) {
     };
     let segments = plan.segments.iter().map(|&(gpa, len)| Segment { gpa, len }).collect();
     let vm = Vm {
-        arch: AMD64.to_owned(),
+        arch: plan.arch.clone(),
         name: plan.name.clone(),
         ncpus: plan.ncpus,
         memflags: plan.memflags,
@@ -214,7 +230,8 @@ pub fn write_to(
         sink(out);
         out.clear();
     };
-    let mut writer = Writer::begin(&header, vm, &meta, compression, &mut out)?;
+    let form = Form { compression, leaves: plan.leaves, aligned: plan.align != 1 };
+    let mut writer = Writer::begin(&header, vm, &meta, form, &mut out)?;
     flush(&mut out);
     if let Some((kind, text)) = &plan.config {
         let config = ConfigText { kind: kind.clone(), text: text.clone(), files: Vec::new() };
