@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::{self, Read};
 
-use snapfmt::layout::header::Header;
+use snapfmt::layout::header::{DELTA, Header, Parent};
 use snapfmt::memory::block::Block;
+use snapfmt::memory::change::Change;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::ConfigText;
@@ -17,7 +18,7 @@ use snapfmt::read::{Part, ReadAt, ReadError, Seeker, Verified, Walk, Want};
 use snapfmt::write::{Sealed, Writer};
 use snapfmt::{Digest, Error};
 
-use crate::forge::Plan;
+use crate::forge::{Extent, Plan};
 
 /// What came out of a walk before it ended, and how it ended.
 pub type Walked = (Vec<Part>, Result<Verified, Error>);
@@ -200,8 +201,11 @@ fn values(plan: &Plan) -> (Header, Vm, MetaText) {
         vm_name: plan.name.clone(),
         vm_uuid: plan.vm_uuid.clone(),
         created: plan.created,
-        parent: None,
-        incompatible: Vec::new(),
+        parent: plan.parent.as_ref().map(|parent| Parent {
+            content: digest(parent.content()),
+            uuid: Some(parent.uuid.clone()),
+        }),
+        incompatible: plan.parent.iter().map(|_| DELTA.to_owned()).collect(),
         compatible: Vec::new(),
     };
     let segments = plan.segments.iter().map(|&(gpa, len)| Segment { gpa, len }).collect();
@@ -230,7 +234,7 @@ pub fn write_to(
         sink(out);
         out.clear();
     };
-    let form = Form { compression, leaves: plan.leaves, aligned: plan.align != 1 };
+    let form = Form { compression, leaves: plan.leaves, aligned: plan.align == 4096 };
     let mut writer = Writer::begin(&header, vm, &meta, form, &mut out)?;
     flush(&mut out);
     if let Some((kind, text)) = &plan.config {
@@ -241,6 +245,16 @@ pub fn write_to(
     for record in &plan.records {
         writer.record(&record.section, &record.name, &record.bytes, &mut out)?;
         flush(&mut out);
+    }
+    if plan.parent.is_some() {
+        let mut writer = writer.changes().unwrap();
+        for change in changes(plan) {
+            writer.block(&change, &mut out)?;
+            flush(&mut out);
+        }
+        let sealed = writer.finish(digest(plan.memory().root()), &mut out)?;
+        flush(&mut out);
+        return Ok(sealed);
     }
     let mut writer = writer.memory().unwrap();
     for extent in &plan.extents {
@@ -257,6 +271,27 @@ pub fn write_to(
     let sealed = writer.finish(&mut out)?;
     flush(&mut out);
     Ok(sealed)
+}
+
+/// What the extents of a delta say.
+fn changes(plan: &Plan) -> Vec<Change> {
+    let old = plan.parent.as_ref().map(|parent| parent.pages()).unwrap_or_default();
+    let of = |extent: &Extent| {
+        let mut change = Change::new(extent.gpa, extent.size);
+        for number in 0..extent.size / 4096 {
+            let index = number as usize;
+            if let Some(page) = extent.pages.get(&number) {
+                let zero = || vec![0; 4096];
+                let old = || old.get(&(extent.gpa + number * 4096)).cloned().unwrap_or_else(zero);
+                let old = extent.xor.contains(&number).then(old);
+                change.data(index, page, old.as_deref()).unwrap();
+            } else if extent.zero.contains(&number) {
+                change.zero(index).unwrap();
+            }
+        }
+        change
+    };
+    plan.extents.iter().map(of).collect()
 }
 
 /// The file of a plan as the library writes it.

@@ -121,9 +121,12 @@ fn the_library_writes_the_very_bytes_that_the_spec_gives() {
         plan(|p| p.arch = "arm64".to_owned()),
         plan(|p| p.leaves = false),
         plan(|p| p.align = 1),
+        Plan::small_delta(),
     ];
-    for plan in plans {
-        assert!(write(&plan, Compression::None) == plan.forge(), "{plan:.200?}");
+    for plan in &plans {
+        assert!(write(plan, Compression::None) == plan.forge(), "{plan:.200?}");
+    }
+    for plan in plans.into_iter().chain([Plan::small_xor()]) {
         let zstd = Plan { zstd: true, ..plan };
         let (ours, theirs) = (zstd.forge(), write(&zstd, Compression::Zstd(3)));
         let (ours, theirs) = (walk_in_chunks(&ours[..]), walk_in_chunks(&theirs[..]));

@@ -320,6 +320,7 @@ impl<S: ReadAt> Seeker<S> {
         }
         let head = Head::parse(&list, &frame, &quick.vm.memory, self.header.rest());
         let head = head.map_err(wrong)?;
+        head.leaves_make_root(&quick.vm.memory, self.header.rest()).map_err(wrong)?;
         as_listed(entry, &head.entry((entry.offset, entry.length, digest))).map_err(wrong)?;
         Ok(head)
     }

@@ -65,6 +65,7 @@ impl DeltaExtent {
                 Some(leaves)
             }
             Some(xor) => {
+                head.leaves_make_root(map, Rest::Inherited).map_err(|fault| part.wrong(fault))?;
                 whole_pages(&head, xor, &pages).map_err(wrong)?;
                 None
             }

@@ -70,7 +70,7 @@ pub(super) struct Bytes<'a>(
 
 impl Head {
     /// Reads a list whose digest, as its frame has it, has matched. `rest` says what kind of file it
-    /// is in.
+    /// is in. That the leaves make the root is not checked yet.
     pub(crate) fn parse(
         list: &[u8],
         frame: &Frame,
@@ -86,6 +86,14 @@ impl Head {
             let must = "it is there exactly where the payload is compressed";
             return Err(Fault::Value { what: "`root`", found, must, rule: "§6.2.5" });
         }
+        if frame.tree == compressed || compressed && frame.alignment != 1 {
+            return Err(Fault::Value {
+                what: "the frame's flag or alignment",
+                found: format!("{} and {}", u8::from(frame.tree), frame.alignment),
+                must: "flag 1 and any alignment if raw, 0 and 1 if compressed",
+                rule: "§6.2.6",
+            });
+        }
         let head = Self {
             gpa,
             size,
@@ -98,9 +106,7 @@ impl Head {
         };
         head.bitmaps(map, rest)?;
         let leaves = leaves.map(|bytes| digests(bytes.0, head.data.count())).transpose()?;
-        let head = Self { leaves, ..head };
-        head.leaves_make_root(map, rest)?;
-        Ok(head)
+        Ok(Self { leaves, ..head })
     }
 
     pub(super) fn bitmaps(&self, map: &MemoryMap, rest: Rest) -> Result<(), Fault> {
@@ -179,8 +185,8 @@ impl Head {
         Ok(bits.count())
     }
 
-    /// Leaves and root are said twice, so they must agree; no page is needed for that.
-    fn leaves_make_root(&self, map: &MemoryMap, rest: Rest) -> Result<(), Fault> {
+    /// Leaves and root are said twice, so they must agree; no page is needed for that (§6.2.8).
+    pub(crate) fn leaves_make_root(&self, map: &MemoryMap, rest: Rest) -> Result<(), Fault> {
         let Some(leaves) = &self.leaves else { return Ok(()) };
         if self.root_of(map, rest, leaves) != self.root {
             return Err(Fault::Digest { what: "memory block", rule: "§6.2.8" });

@@ -179,15 +179,6 @@ fn seal<'a>(
 fn decode(head: &Head, part: &Intact) -> Result<Vec<u8>, Fault> {
     let (stored, count) = (part.payload(), head.data.count());
     let size = count * limits::PAGE;
-    let frame = part.frame();
-    if frame.tree == head.compressed || head.compressed && frame.alignment != 1 {
-        return Err(Fault::Value {
-            what: "the frame's flag or alignment",
-            found: format!("{} and {}", u8::from(frame.tree), frame.alignment),
-            must: "flag 1 and any alignment if raw, 0 and 1 if compressed",
-            rule: "§6.2.6",
-        });
-    }
     if head.compressed {
         if stored.len() >= size {
             return Err(payload_size(stored.len(), count, codec::ZSTD));
@@ -202,12 +193,11 @@ fn decode(head: &Head, part: &Intact) -> Result<Vec<u8>, Fault> {
 
 /// Compares the leaves of all data pages with what the head says of them (§6.2.8).
 fn check_leaves(head: &Head, map: &MemoryMap, rest: Rest, leaves: &[Digest]) -> Result<(), Fault> {
-    let same = match &head.leaves {
-        // They make the root: the head is not there otherwise.
-        Some(listed) => listed == leaves,
-        None => head.root_of(map, rest, leaves) == head.root,
-    };
-    if same { Ok(()) } else { Err(Fault::Digest { what: "memory block", rule: "§6.2.8" }) }
+    let listed = head.leaves.as_ref().is_none_or(|listed| listed == leaves);
+    if listed && head.root_of(map, rest, leaves) == head.root {
+        return Ok(());
+    }
+    Err(Fault::Digest { what: "memory block", rule: "§6.2.8" })
 }
 
 fn payload_size(found: usize, pages: usize, encoding: &str) -> Fault {
