@@ -165,6 +165,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether a part of this kind would be one of those after memory.
+    pub(crate) fn would_be_late(&self, kind: Kind) -> bool {
+        kind.rank_after(self.rank) == Some(rank::LATE)
+    }
+
     /// Memory parts went by that were not looked at.
     pub(crate) fn skip_memory(&mut self) {
         self.rank = rank::MEMORY;

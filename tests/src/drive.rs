@@ -1,6 +1,7 @@
 //! Gives files to the library's readers.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, Read};
 
 use snapfmt::layout::header::{DELTA, Header, Parent};
@@ -12,6 +13,7 @@ use snapfmt::part::config::ConfigText;
 use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
+use snapfmt::read::chain::{Chain, ChainError, CheckError};
 use snapfmt::read::{Part, ReadAt, ReadError, Seeker, Verified, Walk, Want};
 use snapfmt::write::{Sealed, Writer};
 use snapfmt::{Digest, Error};
@@ -123,6 +125,19 @@ pub fn map(bytes: &[u8]) -> Result<(), Error> {
     let seeker = Seeker::open(bytes).map_err(format)?;
     let quick = seeker.quick(|_| ()).map_err(format)?;
     seeker.maps(&quick, |_| ()).map_err(format)
+}
+
+/// A check of a chain (§13.4), the full file first.
+///
+/// # Errors
+/// The number of the file that something is wrong with, and what.
+pub fn chain(files: &[Vec<u8>]) -> Result<Vec<Verified>, (usize, Error)> {
+    let wrong = |ChainError { link, error }| (link, format(error));
+    let chain = Chain::open(files.iter().map(Vec::as_slice), |_, _| {}).map_err(wrong)?;
+    chain.check(0, |_| Ok::<_, Infallible>(())).map_err(|error| match error {
+        CheckError::Chain(error) => wrong(error),
+        CheckError::Taker(never) => match never {},
+    })
 }
 
 /// Both lesser checks in one reading: quick, and then of the maps.

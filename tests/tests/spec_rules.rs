@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use snapfmt::part::codec::Compression;
-use tests::drive::{digest, map, quick, small_image, walk, walk_in_chunks, write};
+use tests::drive::{self, digest, map, quick, small_image, walk, walk_in_chunks, write};
 use tests::forge::{List, Piece, Plan, tree};
 use tests::spec_rules::{
-    Case, LIMITS, Seek, cases, is_ahead, pieces, plan, rules, sound_extensions, sound_plans, text,
-    uncovered,
+    Case, LIMITS, Seek, cases, chain, is_ahead, pieces, plan, rules, sound_extensions, sound_plans,
+    text, uncovered,
 };
 
 #[test]
@@ -15,7 +15,16 @@ fn a_file_that_breaks_one_rule_is_refused_by_that_rule() {
     let mut wrong = Vec::new();
     for case in cases().into_iter().filter(|case| !is_ahead(case.rule, &case.what)) {
         let Case { rule, what, id, says, section, seek, file, parent } = case;
-        if parent.is_some() {
+        if let Some(parent) = parent {
+            let files = [chain(parent), vec![file.clone()]].concat();
+            match drive::chain(&files) {
+                Err((link, error))
+                    if link + 1 == files.len()
+                        && error.fault().id() == id
+                        && error.fault().to_string().contains(says)
+                        && error.section().to_string() == section => {}
+                other => wrong.push(format!("{rule} {what}, as a chain: {other:.300?}")),
+            }
             let alone = [walk(&file).err(), quick(&file).err(), map(&file).err()];
             if let Some(error) = alone.into_iter().flatten().next() {
                 wrong.push(format!("{rule} {what}: refused alone: {error}"));
@@ -70,6 +79,10 @@ fn the_forged_files_are_sound_before_they_are_broken() {
         assert_eq!(verified.index().memory_root, digest(plan.memory().root()));
         quick(&file).unwrap();
         map(&file).unwrap();
+        assert_eq!(verified.unsettled().is_some(), plan.parent.is_some(), "{}", sound.what);
+        let last = drive::chain(&chain(sound.what)).unwrap().pop().unwrap();
+        assert_eq!(last.index(), verified.index());
+        assert_eq!(last.unsettled(), None);
     }
 }
 
@@ -105,9 +118,15 @@ fn the_library_writes_the_very_bytes_that_the_spec_gives() {
         plan(|p| p.extents.clear()),
         plan(|p| p.vm_uuid = Some("00112233-4455-6677-8899-aabbccddeeff".to_owned())),
         plan(|p| p.records[1].bytes.clear()),
+        plan(|p| p.arch = "arm64".to_owned()),
+        plan(|p| p.leaves = false),
+        plan(|p| p.align = 1),
+        Plan::small_delta(),
     ];
-    for plan in plans {
-        assert_eq!(write(&plan, Compression::None), plan.forge());
+    for plan in &plans {
+        assert!(write(plan, Compression::None) == plan.forge(), "{plan:.200?}");
+    }
+    for plan in plans.into_iter().chain([Plan::small_xor()]) {
         let zstd = Plan { zstd: true, ..plan };
         let (ours, theirs) = (zstd.forge(), write(&zstd, Compression::Zstd(3)));
         let (ours, theirs) = (walk_in_chunks(&ours[..]), walk_in_chunks(&theirs[..]));

@@ -221,6 +221,11 @@ impl<S: ReadAt> Seeker<S> {
             }
             let part = self.listed(listed, free)?;
             ledger.admit(part.kind()).map_err(|fault| part.wrong(fault))?;
+            if maps_end.is_some() && memory.is_none() && ledger.would_be_late(part.kind()) {
+                let (found, why) =
+                    (part.kind(), "what is unknown comes before DEVICE or after memory");
+                return Err(part.wrong(Fault::Order { found, why }).into());
+            }
             let seen = open_listed(&mut ledger, &self.header.vm_name, part)?;
             if let Part::Record(record) = &seen {
                 same_record(listed, record)

@@ -169,6 +169,13 @@ impl Image {
         self.header.get(LIST..).is_some_and(|list| find(list, "parent").is_some())
     }
 
+    /// Whether a delta may lie between states of these two (§13.1.3).
+    #[must_use]
+    pub fn is_of_machine_of(&self, other: &Self) -> bool {
+        let (here, there) = (self.machine(), other.machine());
+        (here.arch, here.segments) == (there.arch, there.segments)
+    }
+
     fn machine(&self) -> Machine {
         let list = self.parts.iter().find(|part| part.kind == VM);
         let list = list.map_or(&[][..], |part| &part.nvlist);

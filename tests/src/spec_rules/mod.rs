@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use crate::forge::{Head, Piece, Plan, Step, Tail, Value, forge_with};
 
 pub use frames::LIMITS;
-pub use sound::{Sound, sound_extensions, sound_plans};
+pub use sound::{Sound, chain, sound_extensions, sound_plans};
 
 /// A file that breaks one rule.
 pub struct Case {

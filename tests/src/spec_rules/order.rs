@@ -47,6 +47,15 @@ fn added(kind: u32, times: usize) -> Vec<u8> {
     })
 }
 
+/// The last part of type `kind` moved to the end of memory.
+fn behind(kind: u32) -> Vec<u8> {
+    pieces(|pieces| {
+        let last = pieces.iter().rposition(|piece| piece.kind == kind).unwrap();
+        let piece = pieces.remove(last);
+        pieces.insert(at(pieces, 48), piece);
+    })
+}
+
 /// Another part of type `kind` after memory.
 fn late(kind: u32) -> Vec<u8> {
     pieces(|pieces| {
@@ -103,12 +112,13 @@ pub(super) fn order() -> Vec<Case> {
         case("2.2", "a record in memory", order("DEVICE part"), moved(16, 33)),
         case("2.2", "memory before a record", order("DEVICE part"), moved(32, 16)),
         case("2.2", "INDEX before MAP", index, late_map),
-        case("2.2", "CONFIG after memory", config, moved(CONFIG, 48)),
+        case("2.2", "CONFIG after memory", config, behind(CONFIG)),
         case("2.2", "HOST after memory", order("optional (0x80000004) part"), late(HOST)),
-        case("2.2", "a record after memory", order("DEVICE part"), moved(16, 48)),
+        case("2.2", "a record after memory", order("DEVICE part"), behind(16)),
         case("2.2", "a record after an optional part after memory", order("DEVICE part"), {
             pieces(|pieces| {
-                let record = pieces.remove(at(pieces, 16));
+                let last = pieces.iter().rposition(|piece| piece.kind == 16).unwrap();
+                let record = pieces.remove(last);
                 let index = at(pieces, 48);
                 let other = Piece::new(UNKNOWN, List::new(), Vec::new());
                 pieces.splice(index..index, [other, record]);

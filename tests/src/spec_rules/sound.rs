@@ -26,6 +26,19 @@ pub fn sound_plans() -> Vec<Sound> {
     [machines(), parts_of(), memories(), records(), deltas()].into_iter().flatten().collect()
 }
 
+/// The files of a chain up to the sound plan of this name, the full one first.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn chain(what: &str) -> Vec<Vec<u8>> {
+    let plans = sound_plans();
+    let sound = plans.iter().find(|sound| sound.what == what).unwrap();
+    let mut files = sound.parent.map(chain).unwrap_or_default();
+    files.push(sound.plan.forge());
+    files
+}
+
 fn machines() -> Vec<Sound> {
     vec![
         full("the small file", Plan::small()),
@@ -126,12 +139,18 @@ fn deltas() -> Vec<Sound> {
         // Differences from a difference, from a page that is inherited twice, from a zero page.
         second.extents[extent].xor.insert(page);
     }
+    let mut sizes = Plan::small_xor().child();
+    let mut large = Extent { size: 256 << 10, ..Extent::new(0, &[(2, 6), (33, 8)]) };
+    large.xor.insert(2);
+    large.zero.extend([1, 39]);
+    sizes.extents = vec![large];
     let mut same = Plan::small().child();
     same.records.push(Record::new("devices", "new@pci.0.4.0", vec![1]));
     vec![
         over(SMALL, "a delta", Plan::small_delta()),
         over(SMALL, XOR, Plan::small_xor()),
         over(XOR, "a delta to a delta", second),
+        over(XOR, "a delta in blocks of other sizes", sizes),
         over(SMALL, "a delta without extents", same),
         over(SMALL, "a delta of zero pages", delta(|p| drop(p.extents.remove(0)))),
         over(SMALL, "a delta whose zero page was zero before", {
