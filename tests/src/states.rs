@@ -248,11 +248,14 @@ pub fn open(files: &[Vec<u8>]) -> Result<Chain<&[u8]>, ChainError> {
     Chain::open(files.iter().map(Vec::as_slice), |_, _| ())
 }
 
+/// The pages of a state, and what was found of each file.
+pub type Checked = (BTreeMap<u64, Vec<u8>>, Vec<Verified>);
+
 /// Checks a chain, and gives the pages of its state and what was found of each file.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(files: &[Vec<u8>]) -> Result<(BTreeMap<u64, Vec<u8>>, Vec<Verified>), ChainError> {
+pub fn check(files: &[Vec<u8>]) -> Result<Checked, ChainError> {
     let mut pages = BTreeMap::new();
     let checked = open(files)?.check(1 << 16, |block| {
         for (gpa, page) in block.iter() {

@@ -95,7 +95,7 @@ fn written(states: &[State], shapes: &[Shape]) -> Vec<Vec<u8>> {
 }
 
 fn fault(result: Result<impl Sized, ChainError>) -> (usize, snapfmt::Error) {
-    match result.err().expect("it was accepted") {
+    match result.err().unwrap() {
         ChainError { link, error: ReadError::Format(error) } => (link, error),
         error => panic!("{error}"),
     }
