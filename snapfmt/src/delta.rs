@@ -41,14 +41,21 @@ pub trait Side {
     /// Trouble with reading, and damage.
     fn leaves(&mut self) -> Result<Option<Leaves>, Self::Error>;
 
-    /// The pages of the area; a block without data if all are zero.
+    /// The pages with the numbers in `wanted`, or all of them; a block without data if all are zero.
+    /// Pages that are not wanted may be missing.
     ///
     /// # Errors
     /// Trouble with reading, and damage.
-    fn block(&mut self) -> Result<Block, Self::Error>;
+    fn pages(&mut self, wanted: Option<&[usize]>) -> Result<Read, Self::Error>;
+}
 
-    /// Whether reading pages costs less than hashing as many: not if they are compressed.
-    fn is_cheap(&self) -> bool;
+/// Pages of an area that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// The pages.
+    pub block: Block,
+    /// The leaves of the area, if all was read and checking it took them.
+    pub leaves: Option<Leaves>,
 }
 
 /// What was found out about an area.
@@ -60,7 +67,8 @@ pub struct Outcome {
     pub change: Option<Change>,
 }
 
-/// Compares the aligned area of `size` bytes at `gpa`.
+/// Compares the aligned area of `size` bytes at `gpa`. Pages of which both leaves are known are not
+/// read unless they differ; of the parent's, only those that a difference may be taken from.
 ///
 /// # Errors
 /// What the sides say.
@@ -70,111 +78,108 @@ pub fn compare<P: Side, N: Side<Error = P::Error>>(
     parent: &mut P,
     new: &mut N,
 ) -> Result<Outcome, P::Error> {
-    let area = Place { map, gpa, size };
-    let (before, now) = (parent.root()?, new.root()?);
-    if let Some(root) = now.filter(|_| before == now) {
+    let root = new.root()?;
+    if let Some(root) = root
+        && parent.root()? == Some(root)
+    {
         return Ok(Outcome { root, change: None });
     }
-    let Some(now) = new.leaves()? else { return area.unknown(before, parent, new) };
-    let Some(before) = parent.leaves()? else {
-        let (old, block) = (parent.block()?, new.block()?);
-        let differ = differ(&paged(&old), &paged(&block));
-        return Ok(area.outcome(&now, &differ, &block, Some(&old)));
-    };
-    let differ = differ(&before, &now);
+    let (mut before, mut now) = (Known::of(parent)?, Known::of(new)?);
+    let (differ, leaves) = differences(&mut before, &mut now);
+    let named = leaves.iter().enumerate();
+    let named = named.filter_map(|(index, leaf)| Some((index, (*leaf)?)));
+    let root = leaves_root(map, Rest::Zero, gpa, size, named);
     if differ.is_empty() {
-        return Ok(Outcome { root: area.root(&now), change: None });
+        return Ok(Outcome { root, change: None });
     }
-    let block = new.block()?;
-    let old = area.old(&before, &now, &differ, parent)?;
-    Ok(area.outcome(&now, &differ, &block, old.as_ref()))
+    let block = now.block(new, &differ)?;
+    let data = |index: &usize| leaves.get(*index).is_some_and(Option::is_some);
+    let based: Vec<_> = differ.iter().copied().filter(|i| data(i) && before.is_data(*i)).collect();
+    let old = if based.is_empty() { None } else { Some(before.block(parent, &based)?) };
+    let change = change((gpa, size), &differ, &leaves, &block, old.as_ref());
+    Ok(Outcome { root, change: Some(change) })
 }
 
-/// An area of both states.
-struct Place<'a> {
-    map: &'a MemoryMap,
-    gpa: u64,
-    size: u64,
+/// What is known of a side: its leaves, or its pages, or both.
+struct Known {
+    leaves: Option<Leaves>,
+    block: Option<Block>,
 }
 
-impl Place<'_> {
-    /// Compares pages whose leaves nobody knows yet.
-    fn unknown<P: Side, N: Side<Error = P::Error>>(
-        &self,
-        root: Option<Digest>,
-        parent: &mut P,
-        new: &mut N,
-    ) -> Result<Outcome, P::Error> {
-        let block = new.block()?;
-        let pages = paged(&block);
-        if !parent.is_cheap()
-            && let Some(before) = parent.leaves()?
-        {
-            let now: Leaves = pages.iter().map(|page| page.map(leaf)).collect();
-            let differ = differ(&before, &now);
-            let old = self.old(&before, &now, &differ, parent)?;
-            return Ok(self.outcome(&now, &differ, &block, old.as_ref()));
+impl Known {
+    fn of<S: Side>(side: &mut S) -> Result<Self, S::Error> {
+        if let Some(leaves) = side.leaves()? {
+            return Ok(Self { leaves: Some(leaves), block: None });
         }
-        let old = parent.block()?;
-        let differ = differ(&paged(&old), &pages);
-        if let Some(root) = root.filter(|_| differ.is_empty()) {
-            return Ok(Outcome { root, change: None });
+        let Read { block, leaves } = side.pages(None)?;
+        Ok(Self { leaves, block: Some(block) })
+    }
+
+    /// The leaves, hashed now if they are not known.
+    fn leaves(&mut self) -> &Leaves {
+        let pages = self.block.as_ref().map(paged).unwrap_or_default();
+        self.leaves.get_or_insert_with(|| pages.iter().map(|page| page.map(leaf)).collect())
+    }
+
+    fn is_data(&self, index: usize) -> bool {
+        match (&self.leaves, &self.block) {
+            (Some(leaves), _) => leaves.get(index).is_some_and(Option::is_some),
+            (None, Some(block)) => block.data.get(index),
+            (None, None) => false,
         }
+    }
+
+    fn block<S: Side>(&mut self, side: &mut S, wanted: &[usize]) -> Result<Block, S::Error> {
+        match self.block.take() {
+            Some(block) => Ok(block),
+            None => Ok(side.pages(Some(wanted))?.block),
+        }
+    }
+}
+
+/// The numbers of the pages that differ, and the leaves of the new state. Pages are compared as
+/// bytes where both are at hand, and hashed only where that cannot be avoided.
+fn differences(before: &mut Known, now: &mut Known) -> (Vec<usize>, Leaves) {
+    if let (None, Some(old), Some(new)) = (&now.leaves, &before.block, &now.block) {
+        let pages = paged(new);
+        let differ = differ(&paged(old), &pages);
+        let hashed = |page: &Option<&[u8]>| page.map(leaf);
         // What did not change has the leaf that it had.
-        let mut now = match parent.leaves()? {
-            Some(before) => before,
-            None => pages.iter().map(|page| page.map(leaf)).collect(),
+        let Some(mut leaves) = before.leaves.clone() else {
+            return (differ, pages.iter().map(hashed).collect());
         };
         for &index in &differ {
-            if let (Some(place), Some(page)) = (now.get_mut(index), pages.get(index)) {
-                *place = page.map(leaf);
+            if let (Some(place), Some(page)) = (leaves.get_mut(index), pages.get(index)) {
+                *place = hashed(page);
             }
         }
-        Ok(self.outcome(&now, &differ, &block, Some(&old)))
+        return (differ, leaves);
     }
+    let leaves = now.leaves().clone();
+    (differ(before.leaves(), &leaves), leaves)
+}
 
-    /// The parent's pages, if a difference can be taken from one of them.
-    fn old<P: Side>(
-        &self,
-        before: &Leaves,
-        now: &Leaves,
-        differ: &[usize],
-        parent: &mut P,
-    ) -> Result<Option<Block>, P::Error> {
-        let data = |leaves: &Leaves, index: usize| leaves.get(index).is_some_and(Option::is_some);
-        let wanted = differ.iter().any(|&index| data(before, index) && data(now, index));
-        wanted.then(|| parent.block()).transpose()
-    }
-
-    fn root(&self, leaves: &Leaves) -> Digest {
-        let named = leaves.iter().enumerate();
-        let named = named.filter_map(|(index, leaf)| Some((index, (*leaf)?)));
-        leaves_root(self.map, Rest::Zero, self.gpa, self.size, named)
-    }
-
-    fn outcome(
-        &self,
-        leaves: &Leaves,
-        differ: &[usize],
-        block: &Block,
-        old: Option<&Block>,
-    ) -> Outcome {
-        let (pages, old) = (paged(block), old.map(paged).unwrap_or_default());
-        let mut change = Change::new(self.gpa, self.size);
-        for &index in differ {
-            let page = pages.get(index).copied().flatten();
-            match (page, leaves.get(index).copied().flatten()) {
-                (Some(page), Some(leaf)) => {
-                    let old = old.get(index).copied().flatten();
-                    let old = old.filter(|old| words(page, old) < FEW_WORDS);
-                    change.put(index, page, leaf, old);
-                }
-                _ => change.put_zero(index),
+fn change(
+    (gpa, size): (u64, u64),
+    differ: &[usize],
+    leaves: &Leaves,
+    block: &Block,
+    old: Option<&Block>,
+) -> Change {
+    let (pages, old) = (paged(block), old.map(paged).unwrap_or_default());
+    let mut change = Change::new(gpa, size);
+    for &index in differ {
+        let page = pages.get(index).copied().flatten();
+        match (page, leaves.get(index).copied().flatten()) {
+            (Some(page), Some(leaf)) => {
+                let old = old.get(index).copied().flatten();
+                let old = old.filter(|old| words(page, old) < FEW_WORDS);
+                change.put(index, page, leaf, old);
             }
+            _ => change.put_zero(index),
         }
-        let change = (!change.is_empty()).then_some(change);
-        Outcome { root: self.root(leaves), change }
     }
+    change
 }
 
 /// The pages of a block by number; nothing where one is zero, stored or not.

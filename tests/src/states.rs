@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use snapfmt::delta::{Leaves, Side, compare};
+use snapfmt::delta::{Leaves, Read, Side, compare};
 use snapfmt::layout::header::{DELTA, Header, Parent};
 use snapfmt::limits::PAGE;
 use snapfmt::memory::area::{Area, Areas, Placed};
@@ -231,12 +231,8 @@ impl Side for Raw<'_> {
         Ok(None)
     }
 
-    fn block(&mut self) -> Result<Block, ChainError> {
-        Ok(self.state.block(self.gpa, self.size))
-    }
-
-    fn is_cheap(&self) -> bool {
-        true
+    fn pages(&mut self, _: Option<&[usize]>) -> Result<Read, ChainError> {
+        Ok(Read { block: self.state.block(self.gpa, self.size), leaves: None })
     }
 }
 

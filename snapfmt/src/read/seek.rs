@@ -15,6 +15,7 @@ use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
 use crate::ledger::Ledger;
 use crate::limits;
+use crate::memory::tree;
 use crate::part::Intact;
 use crate::part::device::Record;
 use crate::part::extent::{DeltaExtent, Extent, Head, SettleError};
@@ -303,12 +304,18 @@ impl<S: ReadAt> Seeker<S> {
     /// # Errors
     /// What is wrong with them.
     pub fn head(&self, quick: &Quick, entry: &MapEntry) -> Result<Head, ReadError> {
+        self.placed_head(quick, entry).map(|(head, _)| head)
+    }
+
+    /// The head of an extent, and where its payload begins.
+    fn placed_head(&self, quick: &Quick, entry: &MapEntry) -> Result<(Head, u64), ReadError> {
         let place = Section::Extent { gpa: entry.gpa };
         let size = self.trailer.size;
         let bytes = read(&self.source, size, entry.offset, frame::LEN, place.clone())?;
         let checked = Frame::check(&bytes, entry.offset);
         let (frame, digest) = checked.map_err(|error| error.in_section(place.clone()))?;
-        let at = frame.spans(entry.offset).nvlist_at;
+        let spans = frame.spans(entry.offset);
+        let at = spans.nvlist_at;
         let wrong = |fault: Fault| fault.at(at).within(place.clone());
         let rule = "§6.5.1";
         same("the type of a part", &Kind::Extent, &frame.kind, rule).map_err(wrong)?;
@@ -321,8 +328,35 @@ impl<S: ReadAt> Seeker<S> {
         let head = Head::parse(&list, &frame, &quick.vm.memory, self.header.rest());
         let head = head.map_err(wrong)?;
         head.leaves_make_root(&quick.vm.memory, self.header.rest()).map_err(wrong)?;
-        as_listed(entry, &head.entry((entry.offset, entry.length, digest))).map_err(wrong)?;
-        Ok(head)
+        let seen = head.entry((entry.offset, entry.length, digest));
+        as_listed(entry, &seen).map_err(wrong)?;
+        Ok((head, spans.payload_at))
+    }
+
+    /// Reads some pages of an extent by themselves, by their numbers in the block, ascending, and
+    /// compares each with its leaf. Those that are no data are left out. Nothing if pages cannot be
+    /// read by themselves: they are compressed, or have no leaves.
+    pub(super) fn pages(
+        &self,
+        quick: &Quick,
+        entry: &MapEntry,
+        wanted: &[usize],
+    ) -> Result<Option<Vec<(usize, Vec<u8>)>>, ReadError> {
+        let (head, payload_at) = self.placed_head(quick, entry)?;
+        let Some(leaves) = head.leaves().filter(|_| !head.is_compressed()) else { return Ok(None) };
+        let place = Section::Extent { gpa: entry.gpa };
+        let stored = head.data().pages().zip(leaves).enumerate();
+        let mut pages = Vec::new();
+        for (rank, (index, leaf)) in stored.filter(|(_, (i, _))| wanted.binary_search(i).is_ok()) {
+            let at = payload_at.saturating_add((rank * limits::PAGE) as u64);
+            let page = read(&self.source, self.trailer.size, at, limits::PAGE, place.clone())?;
+            if tree::leaf(&page) != *leaf {
+                let fault = Fault::Digest { what: "memory block", rule: "§6.2.8" };
+                return Err(fault.at(at).within(place).into());
+            }
+            pages.push((index, page));
+        }
+        Ok(Some(pages))
     }
 
     fn extent_part(&self, entry: &MapEntry) -> Result<Intact, ReadError> {

@@ -272,6 +272,12 @@ impl Head {
         self.leaves.as_deref()
     }
 
+    /// Whether its pages are compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
     /// What each page of the block is, ascending.
     pub fn named(&self) -> impl Iterator<Item = Named> + '_ {
         let mut leaves = self.leaves.as_deref().map(<[Digest]>::iter);

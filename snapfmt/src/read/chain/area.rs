@@ -1,9 +1,10 @@
 //! An area of the state of a chain, read only as far as it is asked for.
 
 use super::{Chain, ChainError};
-use crate::delta::Side;
+use crate::delta::{Leaves, Read, Side};
 use crate::digest::Digest;
 use crate::limits;
+use crate::memory::bitmap::Bitmap;
 use crate::memory::block::Block;
 use crate::memory::canvas::Canvas;
 use crate::memory::tree::{cover_root, zero_leaf};
@@ -46,7 +47,7 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
         Ok(full.then(|| cover_root(&self.chain.vm().memory, self.gpa, self.size, blocks)))
     }
 
-    fn leaves(&mut self) -> Result<Option<Vec<Option<Digest>>>, ChainError> {
+    fn leaves(&mut self) -> Result<Option<Leaves>, ChainError> {
         let count = usize::try_from(self.size / limits::PAGE as u64).unwrap_or(0);
         // What a newer file says stands.
         let mut known: Vec<Option<Option<Digest>>> = vec![None; count];
@@ -76,21 +77,46 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
         Ok(Some(known.into_iter().map(Option::flatten).collect()))
     }
 
-    fn block(&mut self) -> Result<Block, ChainError> {
+    fn pages(&mut self, wanted: Option<&[usize]>) -> Result<Read, ChainError> {
+        if let Some(wanted) = wanted
+            && let Some(block) = self.single(wanted)?
+        {
+            return Ok(Read { block, leaves: None });
+        }
         let mut canvas = Canvas::new();
         canvas.clear(self.gpa, self.size);
         for (link, entry) in &self.pieces {
             let Some(file) = self.chain.link(*link) else { continue };
             file.put(entry, &mut canvas).map_err(Self::wrong(*link))?;
         }
-        Ok(canvas.block())
+        Ok(Read { block: canvas.block(), leaves: Some(canvas.into_leaves()) })
     }
+}
 
-    /// Those of a full file that lie as they are; all others have to be decoded.
-    fn is_cheap(&self) -> bool {
-        self.pieces.iter().all(|(link, entry)| {
-            let pages = u64::from(entry.data_pages).saturating_mul(limits::PAGE as u64);
-            *link == 0 && entry.length >= pages
-        })
+impl<S: ReadAt> StoredArea<'_, S> {
+    /// Only the wanted pages, each checked against its leaf; nothing if that cannot be done, because
+    /// pages are compressed, have no leaves, or are changed by a delta.
+    fn single(&self, wanted: &[usize]) -> Result<Option<Block>, ChainError> {
+        let mut data = Bitmap::new(usize::try_from(self.size / limits::PAGE as u64).unwrap_or(0));
+        let mut pages = Vec::new();
+        for (link, entry) in &self.pieces {
+            let Some(file) = self.chain.link(*link).filter(|_| *link == 0) else { return Ok(None) };
+            let first = entry.gpa.saturating_sub(self.gpa) / limits::PAGE as u64;
+            let first = usize::try_from(first).unwrap_or(usize::MAX);
+            let last = usize::try_from(entry.size).unwrap_or(0) / limits::PAGE;
+            let inside = wanted.iter().filter_map(|index| index.checked_sub(first));
+            let inside: Vec<_> = inside.filter(|index| *index < last).collect();
+            if inside.is_empty() {
+                continue;
+            }
+            let read =
+                file.seeker.pages(&file.quick, entry, &inside).map_err(Self::wrong(*link))?;
+            let Some(read) = read else { return Ok(None) };
+            for (index, page) in read {
+                data.set(first.saturating_add(index));
+                pages.extend(page);
+            }
+        }
+        Ok(Some(Block { gpa: self.gpa, size: self.size, data, pages }))
     }
 }
