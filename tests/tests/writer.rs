@@ -16,6 +16,7 @@ use snapfmt::memory::bitmap::Bitmap;
 use snapfmt::memory::block::Block;
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::ConfigText;
+use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::Part;
@@ -169,7 +170,8 @@ fn memory_that_could_not_be_read_is_not_written() {
 fn what_is_refused_leaves_no_trace() {
     let mut out = Vec::new();
     let (header, vm, meta) = begun();
-    let mut writer = Writer::begin(&header, vm, &meta, Compression::None, &mut out).unwrap();
+    let form = Form { leaves: true, ..Compression::None.into() };
+    let mut writer = Writer::begin(&header, vm, &meta, form, &mut out).unwrap();
     let config = ConfigText {
         kind: "command-line".to_owned(),
         text: b"bhyve -c 2 vm0".to_vec(),
