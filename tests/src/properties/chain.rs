@@ -10,7 +10,8 @@ use snapfmt::read::{Chain, ChainError, CheckError, Part, ReadError, Verified};
 use super::edits::{chains, edit};
 use super::one_line;
 use super::open::{refused, walk, written};
-use crate::reseal::{Image, State, Tables};
+use crate::packed::scan;
+use crate::reseal::{self, EXTENT, Image, State, Tables};
 
 /// See the module.
 ///
@@ -41,9 +42,13 @@ pub fn chain(data: &[u8]) {
 /// The files of a chain that was changed.
 fn files(u: &mut Unstructured<'_>) -> Result<Vec<Vec<u8>>> {
     let mut images = u.choose(chains())?.clone();
-    for _ in 0..u.int_in_range(0..=3)? {
+    for _ in 0..u.int_in_range(0..=4)? {
         let at = u.choose_index(images.len())?;
-        edit(&mut images[at], u)?;
+        if u.arbitrary()? {
+            repage(&mut images[at], u)?;
+        } else {
+            edit(&mut images[at], u)?;
+        }
     }
     let (contents, late) = (u.ratio(7, 8)?, u.ratio(1, 2)?);
     let mut files = Vec::new();
@@ -71,6 +76,41 @@ fn files(u: &mut Unstructured<'_>) -> Result<Vec<Vec<u8>>> {
         files.remove(u.choose_index(files.len())?);
     }
     Ok(files)
+}
+
+/// Changes pages of an extent, or which of them are differences, so that it stays an extent.
+fn repage(image: &mut Image, u: &mut Unstructured<'_>) -> Result<()> {
+    let extents = image.parts.iter_mut().filter(|part| part.kind == EXTENT);
+    let mut extents: Vec<_> = extents.filter(|part| !part.payload.is_empty()).collect();
+    if extents.is_empty() {
+        return Ok(());
+    }
+    let at = u.choose_index(extents.len())?;
+    let part = &mut extents[at];
+    let bits = reseal::bytes(&part.nvlist, "data").to_vec();
+    let found = scan(&part.nvlist).into_iter().find(|pair| pair.name == b"xor");
+    if let (Some(pair), true) = (found, u.arbitrary()?) {
+        let byte = u.choose_index(bits.len())?;
+        let mask = bits[byte] & u.arbitrary::<u8>()?;
+        if let Some(place) = part.nvlist.get_mut(pair.data).and_then(|xor| xor.get_mut(byte)) {
+            *place ^= mask;
+        }
+        return Ok(());
+    }
+    let pages = bits.iter().map(|byte| byte.count_ones() as usize).sum::<usize>();
+    let packed = zstd::bulk::decompress(&part.payload, pages * 4096).ok();
+    let mut bytes = packed.clone().unwrap_or_else(|| part.payload.clone());
+    if u.ratio(1, 4)? {
+        // A page of zeros: of differences, one that did not change.
+        let page = u.choose_index(pages.max(1))?;
+        bytes.iter_mut().skip(page * 4096).take(4096).for_each(|byte| *byte = 0);
+    } else {
+        let at = u.choose_index(bytes.len())?;
+        bytes[at] ^= u.arbitrary::<u8>()?;
+    }
+    let stored = zstd::bulk::compress(&bytes, 1).map_err(|_| arbitrary::Error::IncorrectFormat)?;
+    part.payload = if packed.is_some() { stored } else { bytes };
+    Ok(())
 }
 
 /// The state of the newest file, if each file is right alone and over the one before it: every
