@@ -232,7 +232,7 @@ impl Side for Raw<'_> {
     }
 
     fn pages(&mut self, _: Option<&[usize]>) -> Result<Read, ChainError> {
-        Ok(Read { block: self.state.block(self.gpa, self.size), leaves: None })
+        Ok(Read::new(self.state.block(self.gpa, self.size), None))
     }
 }
 

@@ -122,3 +122,37 @@ impl Change {
         (self.data.count(), self.zero.count(), differences)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_kept_as_they_are_and_as_differences() {
+        let mut change = Change::new(1 << 20, 1 << 16);
+        assert!(change.is_empty());
+        change.data(1, &[3; 4096], None).unwrap();
+        assert_eq!(change.mixed, [0; 0]);
+        change.data(2, &[5; 4096], Some(&[1; 4096])).unwrap();
+        change.zero(3).unwrap();
+        change.data(4, &[6; 4096], None).unwrap();
+        let expected = [[3; 4096], [4; 4096], [6; 4096]].concat();
+        assert_eq!(change.mixed, expected);
+        assert_eq!(change.pages, [[3; 4096], [5; 4096], [6; 4096]].concat());
+        assert_eq!(change.leaves, [[3; 4096], [5; 4096], [6; 4096]].map(|page| leaf(&page)));
+        assert_eq!(change.counts(), (3, 1, 1));
+        assert!(!change.is_empty());
+    }
+
+    #[test]
+    fn pages_ascend_and_have_their_size() {
+        let mut change = Change::new(0, 1 << 16);
+        change.zero(5).unwrap();
+        assert!(change.zero(5).is_err());
+        assert!(change.data(4, &[1; 4096], None).is_err());
+        assert!(change.zero(16).is_err());
+        assert!(change.data(6, &[1; 4095], None).is_err());
+        assert!(change.data(6, &[1; 4096], Some(&[1; 4095])).is_err());
+        change.data(6, &[1; 4096], None).unwrap();
+    }
+}

@@ -131,6 +131,9 @@ impl Quick {
     }
 }
 
+/// Pages with their numbers in a block, ascending.
+pub(super) type Numbered = Vec<(usize, Vec<u8>)>;
+
 /// Bytes read at once, so that a long part costs memory as it is read, and not before.
 const STEP: usize = 1 << 20;
 
@@ -341,7 +344,7 @@ impl<S: ReadAt> Seeker<S> {
         quick: &Quick,
         entry: &MapEntry,
         wanted: &[usize],
-    ) -> Result<Option<Vec<(usize, Vec<u8>)>>, ReadError> {
+    ) -> Result<Option<Numbered>, ReadError> {
         let (head, payload_at) = self.placed_head(quick, entry)?;
         let Some(leaves) = head.leaves().filter(|_| !head.is_compressed()) else { return Ok(None) };
         let place = Section::Extent { gpa: entry.gpa };

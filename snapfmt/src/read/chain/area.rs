@@ -81,7 +81,7 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
         if let Some(wanted) = wanted
             && let Some(block) = self.single(wanted)?
         {
-            return Ok(Read { block, leaves: None });
+            return Ok(Read::new(block, None));
         }
         let mut canvas = Canvas::new();
         canvas.clear(self.gpa, self.size);
@@ -89,7 +89,7 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
             let Some(file) = self.chain.link(*link) else { continue };
             file.put(entry, &mut canvas).map_err(Self::wrong(*link))?;
         }
-        Ok(Read { block: canvas.block(), leaves: Some(canvas.into_leaves()) })
+        Ok(Read::new(canvas.block(), Some(canvas.into_leaves())))
     }
 }
 

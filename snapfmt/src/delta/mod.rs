@@ -49,13 +49,25 @@ pub trait Side {
     fn pages(&mut self, wanted: Option<&[usize]>) -> Result<Read, Self::Error>;
 }
 
-/// Pages of an area that were read.
+/// Pages of an area that were read, to be compared. It is no block that a writer takes: a state is
+/// joined only from what the check of a chain gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// The pages.
-    pub block: Block,
-    /// The leaves of the area, if all was read and checking it took them.
-    pub leaves: Option<Leaves>,
+    block: Block,
+    leaves: Option<Leaves>,
+}
+
+impl Read {
+    /// Pages, and the leaves of all the area if all was read and checking it took them.
+    #[must_use]
+    pub fn new(block: Block, leaves: Option<Leaves>) -> Self {
+        Self { block, leaves }
+    }
+
+    /// The data pages with their guest-physical addresses, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.block.iter()
+    }
 }
 
 /// What was found out about an area.
@@ -202,3 +214,6 @@ fn words(page: &[u8], old: &[u8]) -> usize {
     let (page, old) = (page.as_chunks::<8>().0, old.as_chunks::<8>().0);
     page.iter().zip(old).filter(|(new, old)| new != old).count()
 }
+
+#[cfg(test)]
+mod tests;
