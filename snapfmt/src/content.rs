@@ -18,6 +18,8 @@ pub fn content<'a>(
     let mut hasher = Hasher::new();
     let number = |hasher: &mut Hasher, number: u64| hasher.update(&number.to_le_bytes());
     hasher.update(&DOMAIN);
+    number(&mut hasher, vm.arch.len() as u64);
+    hasher.update(vm.arch.as_bytes());
     hasher.update(memory_root.as_bytes());
     number(&mut hasher, vm.ncpus);
     number(&mut hasher, vm.memory.segments().len() as u64);

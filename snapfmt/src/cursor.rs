@@ -41,6 +41,10 @@ impl<'a> Cursor<'a> {
         Ok(array)
     }
 
+    pub(crate) fn u16(&mut self) -> Result<u16, Located> {
+        self.array().map(u16::from_le_bytes)
+    }
+
     pub(crate) fn u32(&mut self) -> Result<u32, Located> {
         self.array().map(u32::from_le_bytes)
     }

@@ -122,6 +122,16 @@ pub enum Fault {
     /// Bytes after the end mark (§2.1).
     #[error("there are bytes after the end of the snapshot (§2.1)")]
     Trailing,
+    /// A delta without its parent (§13.4).
+    #[error(
+        "this is a delta, and its parent is missing: a snapshot with content {content} (§13.4)"
+    )]
+    Parent {
+        /// `content` of the parent's state.
+        content: Digest,
+        /// The file that was the parent, for people.
+        uuid: Option<String>,
+    },
     /// The root is not the one that was asked for (§8.1).
     #[error("the root is {found}, not {expected} as asked (§8.1)")]
     Root {
@@ -161,6 +171,7 @@ impl Fault {
             Self::Zstd(_) => "zstd",
             Self::Meta(_) => "meta",
             Self::Trailing => "trailing",
+            Self::Parent { .. } => "parent",
             Self::Root { .. } => "root",
         }
     }

@@ -8,11 +8,11 @@ use crate::bhyve::{Finding, Meta, check};
 use crate::content::content;
 use crate::digest::Digest;
 use crate::error::Fault;
-use crate::layout::kind::{self, Kind};
+use crate::layout::kind::{self, Kind, rank};
 use crate::limits;
-use crate::memory::tree::RootBuilder;
+use crate::memory::tree::{Rest, RootBuilder};
 use crate::part::device::RecordId;
-use crate::part::index::{Index, MapRef, PartRef, Totals};
+use crate::part::index::{DeltaTotals, Index, MapRef, PartRef, Totals};
 use crate::part::map::{MapEntry, MapTable, unordered};
 use crate::part::meta::MetaText;
 use crate::part::vm::Vm;
@@ -20,6 +20,7 @@ use crate::part::vm::Vm;
 /// Everything about the parts so far that later parts depend on.
 pub(crate) struct Ledger {
     header: Digest,
+    rest: Rest,
     machine: Option<Machine>,
     meta: Option<Meta>,
     rank: u8,
@@ -36,9 +37,11 @@ struct Machine {
 }
 
 impl Ledger {
-    pub(crate) fn new(header: Digest) -> Self {
+    /// Starts behind the header block with this digest. `rest` says what kind of file it is.
+    pub(crate) fn new(header: Digest, rest: Rest) -> Self {
         Self {
             header,
+            rest,
             machine: None,
             meta: None,
             rank: 0,
@@ -65,8 +68,9 @@ impl Ledger {
             Kind::Meta if self.meta.is_some() => order("there is one META part"),
             Kind::Meta => Ok(()),
             _ if self.meta.is_none() => order("the second part is META"),
-            _ if kind.rank() < self.rank => {
-                order("the order is VM, META, optional parts, DEVICE, memory, INDEX")
+            _ if kind.rank_after(self.rank).is_none() => order(kind::ORDER),
+            Kind::Other(_) if !self.pending.is_empty() => {
+                order("the last extents are in no MAP part yet")
             }
             Kind::Config if count(|k| *k == Kind::Config) > 0 => order("there is one CONFIG part"),
             Kind::Other(kind::HOST) if count(|k| *k == Kind::Other(kind::HOST)) > 0 => {
@@ -109,7 +113,7 @@ impl Ledger {
 
     /// Takes note of the VM part.
     pub(crate) fn machine(&mut self, vm: Vm) {
-        let tree = RootBuilder::new(vm.memory.clone());
+        let tree = RootBuilder::over(vm.memory.clone(), self.rest);
         self.machine = Some(Machine { vm, tree });
     }
 
@@ -138,7 +142,7 @@ impl Ledger {
             }
             self.records = found;
         }
-        self.rank = part.kind.rank();
+        self.rank = part.kind.rank_after(self.rank).unwrap_or(self.rank);
         self.parts.push(part);
         Ok(())
     }
@@ -150,13 +154,25 @@ impl Ledger {
         if entry.gpa < free {
             return Err(unordered(entry.gpa, free));
         }
+        entry.fits(self.rest)?;
         machine.tree.block(entry.gpa, entry.size.into(), entry.root);
         self.totals.extents += 1;
         self.totals.pages_data += u64::from(entry.data_pages);
+        self.totals.pages_zero += u64::from(entry.zero_pages);
         self.totals.stored = self.totals.stored.saturating_add(stored);
-        self.rank = Kind::Extent.rank();
+        self.rank = rank::MEMORY;
         self.pending.push(entry);
         Ok(())
+    }
+
+    /// Whether a part of this kind would be one of those after memory.
+    pub(crate) fn would_be_late(&self, kind: Kind) -> bool {
+        kind.rank_after(self.rank) == Some(rank::LATE)
+    }
+
+    /// Memory parts went by that were not looked at.
+    pub(crate) fn skip_memory(&mut self) {
+        self.rank = rank::MEMORY;
     }
 
     /// Whether a MAP part has to come before the next extent.
@@ -199,19 +215,32 @@ impl Ledger {
         self.vm().map(|vm| content(vm, memory_root, self.records()))
     }
 
-    /// The index over all that went by. `.meta` has to agree with the records.
-    pub(crate) fn index(&mut self) -> Result<Index, Fault> {
+    /// The index over all that went by. `.meta` has to agree with the records. The memory root of a
+    /// delta's state does not follow from its own parts: `state` is what it is said to be.
+    pub(crate) fn index(&mut self, state: Option<Digest>) -> Result<Index, Fault> {
         self.check_records()?;
         let missing = || Fault::Order { found: Kind::Index, why: "the first part is VM" };
         let machine = self.machine.take().ok_or_else(missing)?;
-        let memory_root = machine.tree.finish();
+        let root = machine.tree.finish();
         let pages = machine.vm.memory.size() / limits::PAGE as u64;
-        self.totals.pages_zero = pages.saturating_sub(self.totals.pages_data);
+        let Totals { pages_data, pages_zero, .. } = self.totals;
+        let left = pages.saturating_sub(pages_data).saturating_sub(pages_zero);
+        let (memory_root, delta) = match self.rest {
+            Rest::Zero => {
+                self.totals.pages_zero = left;
+                (root, None)
+            }
+            Rest::Inherited => {
+                let delta = DeltaTotals { delta_root: root, pages_inherited: left };
+                (state.unwrap_or(root), Some(delta))
+            }
+        };
         Ok(Index {
             header: self.header,
             content: content(&machine.vm, &memory_root, self.records()),
             memory_root,
             totals: self.totals,
+            delta,
             parts: std::mem::take(&mut self.parts),
             maps: std::mem::take(&mut self.maps),
         })

@@ -9,14 +9,18 @@
 //!                                         │
 //!                                       ledger   (what went by, and the index over it)
 //!                                         │
-//!   bytes ──▶ read::Walk    from front to back, once  ──▶ Verified ──▶ DeviceState
-//!         └─▶ read::Seeker  straight to one part      ──▶ Quick
+//!   bytes ──▶ read::Walk    from front to back, once    ──▶ Verified ──▶ DeviceState
+//!         ├─▶ read::Seeker  straight to one part        ──▶ Quick
+//!         └─▶ read::Chain   a full file and its deltas  ──▶ Verified of each, pages of the state
+//!
+//!   two states, area by area ── delta::compare ──▶ Change ──▶ write::DeltaWriter
 //! ```
 //!
 //! Arrows between modules point one way:
 //! `limits, error, cursor, digest <- nvlist <- layout, memory, part <- ledger <- read | write`, and
 //! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
-//! against the parts. `read` and `write` do not know each other.
+//! against the parts. `delta` knows `memory` alone, and `read` lends it areas of chains. `read` and
+//! `write` do not know each other.
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.
@@ -25,7 +29,13 @@
 //!
 //! * [`part::Intact`]: the bytes of one part; every digest over them has matched.
 //! * [`read::Verified`]: every byte of a file was read and covered by a digest that matched; every
-//!   part agrees with the index, and `.meta` with the parts.
+//!   part agrees with the index, and `.meta` with the parts. Of a delta that was read without its
+//!   parents, [`read::Verified::unsettled`] says what that leaves open.
+//! * [`part::extent::Extent`]: pages of a full file, checked against their part.
+//! * [`part::extent::DeltaExtent`]: no pages yet. [`part::extent::Settled`] is what they are over
+//!   those of the parent. [`read::Chain::check`] gives the pages of a state, and there is no other
+//!   road from deltas to whole memory.
+//! * [`part::extent::Head`]: which leaf each page has to have, and not that it has it.
 //! * [`read::DeviceState`]: a device record out of a file that was checked. There is no other road
 //!   to one.
 //! * [`read::claim::Claim`]: nothing. It can be shown.
@@ -36,6 +46,7 @@ mod agreement;
 pub mod bhyve;
 pub mod content;
 mod cursor;
+pub mod delta;
 pub mod digest;
 pub mod error;
 pub mod layout;

@@ -17,6 +17,8 @@ pub const MEMFLAGS: u64 = u32::MAX as u64;
 pub const VM_NAME: usize = 255;
 /// Bytes of a record's name; bhyve's own are under 64.
 pub const RECORD_NAME: usize = 127;
+/// Bytes of the name of an architecture; FreeBSD's own are under 16.
+pub const ARCH: usize = 31;
 /// Bytes of a feature's name (§9.3).
 pub const FEATURE_NAME: usize = 63;
 /// Bytes of a file, so that no sum of offsets can wrap.
@@ -24,10 +26,12 @@ pub const FILE: u64 = 1 << 56;
 
 /// The nvlist of the VM, META, CONFIG and MAP parts: a full memory map takes 1.2 KiB.
 pub const SMALL_NVLIST: u32 = 64 << 10;
-/// The nvlist of DEVICE parts: room for the fields of the largest kernel record.
-pub const DEVICE_NVLIST: u32 = 1 << 20;
-/// The nvlist of EXTENT parts: a bitmap of 128 bytes and four pairs.
-pub const EXTENT_NVLIST: u32 = 4 << 10;
+/// The nvlist of DEVICE parts: fields of the largest kernel record for about a hundred vCPUs.
+pub const DEVICE_NVLIST: u32 = 4 << 20;
+/// The nvlist of HOST and unknown optional parts: what is large belongs in a payload.
+pub const OPTIONAL_NVLIST: u32 = 1 << 20;
+/// The nvlist of EXTENT parts: leaves of 1024 pages and three bitmaps take 33 KiB.
+pub const EXTENT_NVLIST: u32 = 64 << 10;
 /// The nvlist of INDEX: twice what the most parts can need.
 pub const INDEX_NVLIST: u32 = 4 << 20;
 
@@ -48,6 +52,8 @@ pub const MAPS: usize = 1 << 17;
 /// The payload of INDEX: 64 bytes for each MAP part.
 pub const INDEX_PAYLOAD: u64 = 8 << 20;
 const _: () = assert!(MAPS as u64 * 64 == INDEX_PAYLOAD);
+/// Files of a chain (§13.6): bounds the search for parents, and what is open at once.
+pub const CHAIN: usize = 1024;
 /// DEVICE parts of a file; a VM has tens of records.
 pub const DEVICES: usize = 1024;
 /// Optional parts of a file.

@@ -11,25 +11,31 @@ use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
 use crate::ledger::Ledger;
 use crate::memory::block::Block;
-use crate::part::codec::Compression;
+use crate::memory::change::Change;
+use crate::memory::tree::Rest;
 use crate::part::config::ConfigText;
 use crate::part::device::{Record, RecordId};
-use crate::part::extent::Extent;
+use crate::part::extent::{Extent, Form};
 use crate::part::index::{Index, PartRef};
 use crate::part::map::MapEntry;
 use crate::part::meta::MetaText;
 use crate::part::vm::Vm;
 use crate::part::{Encoded, Intact};
 
-/// Writes header block, machine, configuration and device records; then [`memory`](Self::memory).
+/// Writes header block, machine, configuration and device records; then [`memory`](Self::memory),
+/// or [`changes`](Self::changes) in a delta.
 pub struct Writer {
     sink: Sink,
     vm: Vm,
-    compression: Compression,
+    rest: Rest,
+    form: Form,
 }
 
-/// Writes memory, in ascending order, and seals the file.
+/// Writes the memory of a full file, in ascending order, and seals the file.
 pub struct MemoryWriter(Writer);
+
+/// Writes what changed since the parent, in ascending order, and seals the delta.
+pub struct DeltaWriter(Writer);
 
 /// The identities of a file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +91,19 @@ impl Sink {
         noted.inspect_err(|_| self.take_back(before, out))
     }
 
+    /// Appends an EXTENT part.
+    fn extent(
+        &mut self,
+        part: &Encoded<'_>,
+        entry: impl FnOnce(&PartRef) -> MapEntry,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let before = (self.offset, out.len());
+        let placed = self.put(part, out)?;
+        let noted = self.ledger.extent(entry(&placed), part.payload().len() as u64);
+        noted.inspect_err(|_| self.take_back(before, out))
+    }
+
     /// Takes back the part that was appended last: what is refused leaves no trace in the file.
     fn take_back(&mut self, (offset, len): (u64, usize), out: &mut Vec<u8>) {
         self.offset = offset;
@@ -106,11 +125,12 @@ impl Writer {
         header: &Header,
         vm: Vm,
         meta: &MetaText,
-        compression: Compression,
+        form: impl Into<Form>,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
         let (block, digest) = header.encode()?;
-        let mut sink = Sink { ledger: Ledger::new(digest), offset: block.len() as u64 };
+        let (rest, offset) = (header.rest(), block.len() as u64);
+        let mut sink = Sink { ledger: Ledger::new(digest, rest), offset };
         out.extend(block);
         let wrong = sink.error(Kind::Vm);
         agreement::with_header(&header.vm_name, &vm).map_err(&wrong)?;
@@ -120,7 +140,7 @@ impl Writer {
         sink.ledger.admit(Kind::Meta).map_err(&wrong)?;
         meta.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(&wrong)?;
         sink.ledger.meta(meta).map_err(wrong)?;
-        Ok(Self { sink, vm, compression })
+        Ok(Self { sink, vm, rest, form: form.into() })
     }
 
     /// Appends the VM's configuration; at most once, before all records.
@@ -133,18 +153,13 @@ impl Writer {
         part.and_then(|part| self.sink.put_listed(&part, None, out)).map_err(wrong)
     }
 
-    /// Appends an optional part of another producer, unchanged (§4.12); before all records.
+    /// Appends an optional part of another producer, unchanged (§4.12); before all records, see
+    /// [`MemoryWriter::carry`] for those after memory.
     ///
     /// # Errors
     /// A part that is not optional, or out of order.
     pub fn carry(&mut self, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
-        let kind = part.kind();
-        let wrong = self.sink.error(kind);
-        if !matches!(kind, Kind::Config | Kind::Other(_)) {
-            let why = "only optional parts are carried along";
-            return Err(wrong(Fault::Order { found: kind, why }));
-        }
-        self.sink.put_listed(&Encoded::carried(part), None, out).map_err(wrong)
+        carry(&mut self.sink, part, out)
     }
 
     /// Appends one record; in the order of `.kern`.
@@ -160,19 +175,52 @@ impl Writer {
     ) -> Result<(), Error> {
         let id = RecordId::of(section, name, bytes);
         let at = self.sink.offset;
-        let part = Record::encode(&id, bytes, self.compression);
+        let part = Record::encode(&id, bytes, self.form.compression);
         part.and_then(|part| self.sink.put_listed(&part, Some(id.clone()), out))
             .map_err(|fault| fault.at(at).within(id.place()))
     }
 
-    /// Ends the records; memory comes next.
+    /// Ends the records of a full file; memory comes next.
     ///
     /// # Errors
-    /// A `.meta` text that does not agree with the records: better now than after a terabyte.
+    /// A `.meta` text that does not agree with the records: better now than after a terabyte. A
+    /// header that names a parent.
     pub fn memory(self) -> Result<MemoryWriter, Error> {
+        self.records_end(Rest::Zero).map(MemoryWriter)
+    }
+
+    /// Ends the records of a delta; what changed in memory comes next.
+    ///
+    /// # Errors
+    /// As [`memory`](Self::memory), and a header without a parent.
+    pub fn changes(self) -> Result<DeltaWriter, Error> {
+        self.records_end(Rest::Inherited).map(DeltaWriter)
+    }
+
+    fn records_end(self, rest: Rest) -> Result<Self, Error> {
         let wrong = self.sink.error(Kind::Meta);
         self.sink.ledger.check_records().map_err(wrong)?;
-        Ok(MemoryWriter(self))
+        if self.rest == rest {
+            return Ok(self);
+        }
+        let found = if rest == Rest::Zero { "there" } else { "absent" }.to_owned();
+        let must = "it is there exactly in a delta";
+        let fault = Fault::Value { what: "`parent`", found, must, rule: "§13.1" };
+        Err(fault.at(0).within(Section::Header))
+    }
+
+    /// Seals the file: appends the last MAP part, INDEX and the trailer.
+    fn finish(self, state: Option<Digest>, out: &mut Vec<u8>) -> Result<Sealed, Error> {
+        let mut sink = self.sink;
+        flush(&mut sink, out)?;
+        let wrong = sink.error(Kind::Index);
+        let index = sink.ledger.index(state).map_err(&wrong)?;
+        let part = index.encode().map_err(&wrong)?;
+        let placed = sink.append(&part, out);
+        let size = sink.offset + trailer::LEN as u64;
+        let (index_at, index_len, root) = (placed.offset, placed.length, placed.digest);
+        out.extend(Trailer { index_at, index_len, size, root }.encode());
+        Ok(Sealed { root, size, index })
     }
 }
 
@@ -188,23 +236,27 @@ impl MemoryWriter {
     /// # Errors
     /// Values that break the spec, and blocks that do not ascend.
     pub fn block(&mut self, block: &Block, out: &mut Vec<u8>) -> Result<(), Error> {
-        let Writer { sink, vm, compression } = &mut self.0;
+        let Writer { sink, vm, form, .. } = &mut self.0;
         let at = sink.offset;
+        let place = Section::Extent { gpa: block.gpa };
+        let (part, root) = Extent::encode(block, &vm.memory, *form)
+            .map_err(|fault| fault.at(at).within(place.clone()))?;
         if sink.ledger.map_is_due() {
             flush(sink, out)?;
         }
-        let place = Section::Extent { gpa: block.gpa };
-        let (part, root) = Extent::encode(block, &vm.memory, *compression)
-            .map_err(|fault| fault.at(at).within(place.clone()))?;
-        let stored = part.payload().len() as u64;
-        let before = (sink.offset, out.len());
-        let put = sink.put(&part, out).and_then(|placed| {
-            let PartRef { offset, length, digest, .. } = placed;
-            let entry = MapEntry::of(block, root, offset, length, digest);
-            let noted = sink.ledger.extent(entry, stored);
-            noted.inspect_err(|_| sink.take_back(before, out))
-        });
-        put.map_err(|fault| fault.at(at).within(place))
+        let entry = |placed: &PartRef| {
+            let (block, pages) = ((block.gpa, block.size), (block.data.count(), 0));
+            MapEntry::of(block, pages, root, (placed.offset, placed.length, placed.digest))
+        };
+        sink.extent(&part, entry, out).map_err(|fault| fault.at(at).within(place))
+    }
+
+    /// Appends an optional part that was found after memory, unchanged (§4.12); after all blocks.
+    ///
+    /// # Errors
+    /// A part that may not come there.
+    pub fn carry(&mut self, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
+        carry_late(&mut self.0.sink, part, out)
     }
 
     /// Seals the file: appends the last MAP part, INDEX and the trailer.
@@ -212,17 +264,73 @@ impl MemoryWriter {
     /// # Errors
     /// A `.meta` text that does not agree with the records.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<Sealed, Error> {
-        let mut sink = self.0.sink;
-        flush(&mut sink, out)?;
-        let wrong = sink.error(Kind::Index);
-        let index = sink.ledger.index().map_err(&wrong)?;
-        let part = index.encode().map_err(&wrong)?;
-        let placed = sink.append(&part, out);
-        let size = sink.offset + trailer::LEN as u64;
-        let (index_at, index_len, root) = (placed.offset, placed.length, placed.digest);
-        out.extend(Trailer { index_at, index_len, size, root }.encode());
-        Ok(Sealed { root, size, index })
+        self.0.finish(None, out)
     }
+}
+
+impl DeltaWriter {
+    /// The machine whose memory this is.
+    #[must_use]
+    pub fn vm(&self) -> &Vm {
+        &self.0.vm
+    }
+
+    /// Appends what changed in one block, above all blocks so far. Blocks in which nothing changed
+    /// are left out.
+    ///
+    /// # Errors
+    /// Values that break the spec, and blocks that do not ascend.
+    pub fn block(&mut self, change: &Change, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Writer { sink, vm, form, .. } = &mut self.0;
+        let at = sink.offset;
+        let place = Section::Extent { gpa: change.gpa() };
+        let (part, root) = Extent::encode_change(change, &vm.memory, *form)
+            .map_err(|fault| fault.at(at).within(place.clone()))?;
+        if sink.ledger.map_is_due() {
+            flush(sink, out)?;
+        }
+        let entry = |placed: &PartRef| {
+            let (data, zero, _) = change.counts();
+            let block = (change.gpa(), change.size());
+            MapEntry::of(block, (data, zero), root, (placed.offset, placed.length, placed.digest))
+        };
+        sink.extent(&part, entry, out).map_err(|fault| fault.at(at).within(place))
+    }
+
+    /// As [`MemoryWriter::carry`].
+    ///
+    /// # Errors
+    /// A part that may not come there.
+    pub fn carry(&mut self, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
+        carry_late(&mut self.0.sink, part, out)
+    }
+
+    /// Seals the file: appends the last MAP part, INDEX and the trailer. `memory_root` is that of
+    /// the state, which takes the parent to know: see [`RootBuilder`](crate::memory::tree::RootBuilder)
+    /// and [`crate::delta`]. A wrong one is refused by whoever checks the chain.
+    ///
+    /// # Errors
+    /// A `.meta` text that does not agree with the records.
+    pub fn finish(self, memory_root: Digest, out: &mut Vec<u8>) -> Result<Sealed, Error> {
+        self.0.finish(Some(memory_root), out)
+    }
+}
+
+fn carry(sink: &mut Sink, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
+    let kind = part.kind();
+    let wrong = sink.error(kind);
+    if !matches!(kind, Kind::Config | Kind::Other(_)) {
+        let why = "only optional parts are carried along";
+        return Err(wrong(Fault::Order { found: kind, why }));
+    }
+    sink.put_listed(&Encoded::carried(part), None, out).map_err(wrong)
+}
+
+/// As [`carry`], behind all blocks.
+fn carry_late(sink: &mut Sink, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
+    flush(sink, out)?;
+    sink.ledger.skip_memory();
+    carry(sink, part, out)
 }
 
 fn flush(sink: &mut Sink, out: &mut Vec<u8>) -> Result<(), Error> {

@@ -1,20 +1,24 @@
 //! Gives files to the library's readers.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, Read};
 
-use snapfmt::layout::header::Header;
+use snapfmt::layout::header::{DELTA, Header, Parent};
 use snapfmt::memory::block::Block;
+use snapfmt::memory::change::Change;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::ConfigText;
+use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
+use snapfmt::read::chain::{Chain, ChainError, CheckError};
 use snapfmt::read::{Part, ReadAt, ReadError, Seeker, Verified, Walk, Want};
 use snapfmt::write::{Sealed, Writer};
 use snapfmt::{Digest, Error};
 
-use crate::forge::Plan;
+use crate::forge::{Extent, Plan};
 
 /// What came out of a walk before it ended, and how it ended.
 pub type Walked = (Vec<Part>, Result<Verified, Error>);
@@ -123,6 +127,19 @@ pub fn map(bytes: &[u8]) -> Result<(), Error> {
     seeker.maps(&quick, |_| ()).map_err(format)
 }
 
+/// A check of a chain (§13.4), the full file first.
+///
+/// # Errors
+/// The number of the file that something is wrong with, and what.
+pub fn chain(files: &[Vec<u8>]) -> Result<Vec<Verified>, (usize, Error)> {
+    let wrong = |ChainError { link, error }| (link, format(error));
+    let chain = Chain::open(files.iter().map(Vec::as_slice), |_, _| {}).map_err(wrong)?;
+    chain.check(0, |_| Ok::<_, Infallible>(())).map_err(|error| match error {
+        CheckError::Chain(error) => wrong(error),
+        CheckError::Taker(never) => match never {},
+    })
+}
+
 /// Both lesser checks in one reading: quick, and then of the maps.
 pub fn quick_then_map(bytes: &[u8]) -> [Result<(), Error>; 2] {
     let opened = Seeker::open(bytes);
@@ -184,11 +201,16 @@ fn values(plan: &Plan) -> (Header, Vm, MetaText) {
         vm_name: plan.name.clone(),
         vm_uuid: plan.vm_uuid.clone(),
         created: plan.created,
-        incompatible: Vec::new(),
+        parent: plan.parent.as_ref().map(|parent| Parent {
+            content: digest(parent.content()),
+            uuid: Some(parent.uuid.clone()),
+        }),
+        incompatible: plan.parent.iter().map(|_| DELTA.to_owned()).collect(),
         compatible: Vec::new(),
     };
     let segments = plan.segments.iter().map(|&(gpa, len)| Segment { gpa, len }).collect();
     let vm = Vm {
+        arch: plan.arch.clone(),
         name: plan.name.clone(),
         ncpus: plan.ncpus,
         memflags: plan.memflags,
@@ -212,7 +234,8 @@ pub fn write_to(
         sink(out);
         out.clear();
     };
-    let mut writer = Writer::begin(&header, vm, &meta, compression, &mut out)?;
+    let form = Form { compression, leaves: plan.leaves, aligned: plan.align == 4096 };
+    let mut writer = Writer::begin(&header, vm, &meta, form, &mut out)?;
     flush(&mut out);
     if let Some((kind, text)) = &plan.config {
         let config = ConfigText { kind: kind.clone(), text: text.clone(), files: Vec::new() };
@@ -222,6 +245,16 @@ pub fn write_to(
     for record in &plan.records {
         writer.record(&record.section, &record.name, &record.bytes, &mut out)?;
         flush(&mut out);
+    }
+    if plan.parent.is_some() {
+        let mut writer = writer.changes().unwrap();
+        for change in changes(plan) {
+            writer.block(&change, &mut out)?;
+            flush(&mut out);
+        }
+        let sealed = writer.finish(digest(plan.memory().root()), &mut out)?;
+        flush(&mut out);
+        return Ok(sealed);
     }
     let mut writer = writer.memory().unwrap();
     for extent in &plan.extents {
@@ -238,6 +271,27 @@ pub fn write_to(
     let sealed = writer.finish(&mut out)?;
     flush(&mut out);
     Ok(sealed)
+}
+
+/// What the extents of a delta say.
+fn changes(plan: &Plan) -> Vec<Change> {
+    let old = plan.parent.as_ref().map(|parent| parent.pages()).unwrap_or_default();
+    let of = |extent: &Extent| {
+        let mut change = Change::new(extent.gpa, extent.size);
+        for number in 0..extent.size / 4096 {
+            let index = number as usize;
+            if let Some(page) = extent.pages.get(&number) {
+                let zero = || vec![0; 4096];
+                let old = || old.get(&(extent.gpa + number * 4096)).cloned().unwrap_or_else(zero);
+                let old = extent.xor.contains(&number).then(old);
+                change.data(index, page, old.as_deref()).unwrap();
+            } else if extent.zero.contains(&number) {
+                change.zero(index).unwrap();
+            }
+        }
+        change
+    };
+    plan.extents.iter().map(of).collect()
 }
 
 /// The file of a plan as the library writes it.

@@ -10,7 +10,7 @@ use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::write::Writer;
 use snaptool::input::Input;
 use snaptool::signal::Stop;
@@ -44,6 +44,7 @@ pub fn header(vm_name: &str) -> Header {
         vm_name: vm_name.to_owned(),
         vm_uuid: None,
         created: 1_795_415_233,
+        parent: None,
         incompatible: Vec::new(),
         compatible: Vec::new(),
     }
@@ -69,6 +70,7 @@ fn pack_from(
     let layout = RamLayout::new(meta.vm.memsize);
     let segments = layout.segments().map(|s| Segment { gpa: s.gpa, len: s.len }).collect();
     let vm = Vm {
+        arch: AMD64.to_owned(),
         name: meta.vm.name.clone(),
         ncpus: meta.vm.ncpus.into(),
         memflags: meta.vm.memflags,

@@ -8,8 +8,9 @@ use snapfmt::memory::block::Block;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
+use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::write::{Sealed, Writer};
 
 const PAGE: usize = snapfmt::limits::PAGE;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub blocks: Vec<Block>,
     /// How payloads are stored.
     pub compression: Compression,
+    /// Whether extents say the leaves of their pages.
+    pub leaves: bool,
 }
 
 impl Plan {
@@ -41,7 +44,9 @@ impl Plan {
     pub fn write(&self) -> Result<(Vec<u8>, Sealed), Error> {
         let mut out = Vec::new();
         let vm = self.vm.clone();
-        let mut writer = Writer::begin(&self.header, vm, &self.meta, self.compression, &mut out)?;
+        let Self { compression, leaves, .. } = *self;
+        let form = Form { compression, leaves, aligned: true };
+        let mut writer = Writer::begin(&self.header, vm, &self.meta, form, &mut out)?;
         if let Some(config) = &self.config {
             writer.config(config, &mut out)?;
         }
@@ -66,6 +71,7 @@ pub fn header(vm_name: &str) -> Header {
         vm_name: vm_name.to_owned(),
         vm_uuid: None,
         created: 1_700_000_000,
+        parent: None,
         incompatible: Vec::new(),
         compatible: Vec::new(),
     }
@@ -132,10 +138,11 @@ pub fn plans() -> Vec<Plan> {
         (section.to_owned(), name.to_owned(), bytes.to_vec())
     };
     let plan = |name: &str, memory, generation, records: Vec<_>| {
-        let vm = Vm { name: name.to_owned(), ncpus: 1, memflags: 0, memory };
+        let vm =
+            Vm { arch: AMD64.to_owned(), name: name.to_owned(), ncpus: 1, memflags: 0, memory };
         let meta = meta(&vm, generation, &records);
         let (config, blocks, compression) = (None, Vec::new(), Compression::None);
-        Plan { header: header(name), vm, meta, config, records, blocks, compression }
+        Plan { header: header(name), vm, meta, config, records, blocks, compression, leaves: false }
     };
     let low = || memory(&[(0, 1 << 20)]);
     let some = || {
@@ -150,6 +157,7 @@ pub fn plans() -> Vec<Plan> {
     raw.blocks = vec![block(0, 1 << 16, &[(0, 1)])];
     let mut packed = plan("packed", low(), 'B', some());
     packed.compression = Compression::Zstd(1);
+    packed.leaves = true;
     packed.blocks = vec![
         block(0, 1 << 16, &[(0, 1), (3, 0), (15, 9)]),
         block(1 << 18, 1 << 18, &[(1, 2), (2, 3), (63, 3)]),

@@ -22,4 +22,5 @@ pub mod properties;
 pub mod reseal;
 pub mod snapshot_vectors;
 pub mod spec_rules;
+pub mod states;
 pub mod vectors;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::forge::tree::sum;
-use crate::spec_rules::{cases, sound_extensions, sound_plans};
+use crate::spec_rules::{Sound, cases, sound_extensions, sound_plans};
 
 /// Time does not matter here.
 const LEVEL: i32 = 19;
@@ -55,11 +55,12 @@ impl Vector {
         Self { header, bytes }
     }
 
-    fn sound(what: &str, content: Option<String>, bytes: Vec<u8>) -> Self {
-        let name = format!("ok-{}", slug(what));
+    fn sound(what: &str, content: Option<String>, parent: Option<&str>, bytes: Vec<u8>) -> Self {
+        let (name, parent) = (sound_name(what), parent.map(sound_name));
         // The trailer's last two fields are the root and its own digest (§7.3).
         let root = hex::encode(&bytes[bytes.len() - 64..bytes.len() - 32]);
         let mut header = vec![("name", &*name), ("expect", "ok"), ("what", what), ("root", &root)];
+        header.extend(parent.as_deref().map(|parent| ("parent", parent)));
         header.extend(content.as_deref().map(|content| ("content", content)));
         Self::new(&header, bytes)
     }
@@ -103,15 +104,21 @@ fn slug(what: &str) -> String {
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
+/// The name of a sound vector.
+fn sound_name(what: &str) -> String {
+    format!("ok-{}", slug(what))
+}
+
 /// The vectors as the tables give them, in the order of the files.
 #[must_use]
 pub fn fresh() -> Vec<Vector> {
     let (mut vectors, mut names) = (Vec::new(), BTreeSet::new());
-    for (what, plan) in sound_plans() {
-        vectors.push(Vector::sound(what, Some(hex::encode(plan.content())), plan.forge()));
+    for Sound { what, plan, parent, .. } in sound_plans() {
+        let content = Some(hex::encode(plan.content()));
+        vectors.push(Vector::sound(what, content, parent, plan.forge()));
     }
     for (what, bytes) in sound_extensions() {
-        vectors.push(Vector::sound(what, None, bytes));
+        vectors.push(Vector::sound(what, None, None, bytes));
     }
     for case in cases() {
         let stem = format!("{}-{}", case.rule, slug(&case.what));
@@ -121,13 +128,15 @@ pub fn fresh() -> Vec<Vector> {
         names.insert(name.clone());
         let rule = format!("§{}", case.rule);
         let said = if case.says.starts_with('§') { case.says } else { &rule };
-        let header = [
+        let parent = case.parent.map(sound_name);
+        let mut header = vec![
             ("name", &*name),
             ("expect", layer(case.id, said)),
             ("rule", &rule),
             ("section", case.section),
             ("what", &case.what),
         ];
+        header.extend(parent.as_deref().map(|parent| ("parent", parent)));
         vectors.push(Vector::new(&header, case.file));
     }
     vectors.sort_by_key(Vector::file);

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use tests::fixtures::{fixtures, folder, variants};
+use tests::forge;
 use tests::images;
 use tests::properties::{ALL, Property};
 use tests::vectors;
@@ -118,6 +119,11 @@ fn replay(name: &str, changes: usize) {
 }
 
 #[test]
+fn chain() {
+    replay("chain", 3_000);
+}
+
+#[test]
 fn nvlist_decode() {
     replay("nvlist_decode", 40_000);
 }
@@ -202,8 +208,17 @@ fn write_seeds() {
         put("open", &name, &file);
         put("split", &name, &file);
     }
+    let forged = [
+        ("forged", forge::Plan::small()),
+        ("delta", forge::Plan::small_delta()),
+        ("differences", forge::Plan::small_xor()),
+    ];
+    for (name, plan) in forged {
+        put("open", &format!("{name}.snap"), &plan.forge());
+        put("split", &format!("{name}.snap"), &plan.forge());
+    }
     let mut random = Random(7);
-    for name in ["nvlist_round_trip", "round_trip", "open", "split"] {
+    for name in ["nvlist_round_trip", "round_trip", "open", "split", "chain"] {
         // Choices, most of them small.
         for length in [0, 40, 400, 1500] {
             let byte = |_| if random.below(2) == 0 { random.below(8) } else { random.below(256) };

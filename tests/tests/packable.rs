@@ -9,7 +9,7 @@ use snapfmt::bhyve::{self, Generation, Meta, RamLayout, Severity};
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::Seeker;
 use snapfmt::write::Writer;
 use tests::image;
@@ -78,7 +78,7 @@ fn write(meta: &Meta, text: &[u8]) -> Result<Vec<u8>, snapfmt::Error> {
         panic!("{section}: {fault}")
     })?;
     let (ncpus, memflags) = (meta.vm.ncpus.into(), meta.vm.memflags);
-    let vm = Vm { name: meta.vm.name.clone(), ncpus, memflags, memory };
+    let vm = Vm { arch: AMD64.to_owned(), name: meta.vm.name.clone(), ncpus, memflags, memory };
     let generation = if meta.generation == Generation::A { 'A' } else { 'B' };
     let text = MetaText { generation, text: text.to_vec() };
     let mut out = Vec::new();

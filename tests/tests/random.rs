@@ -95,14 +95,13 @@ impl Machine {
         for (&gpa, &seed) in &self.pages {
             let size = sizes[(gpa >> 20) as usize % sizes.len()];
             let base = gpa / size * size;
-            let none = Extent { gpa: base, size, pages: BTreeMap::new() };
+            let none = Extent { gpa: base, size, ..Extent::default() };
             let extent = extents.entry(base).or_insert(none);
             extent.pages.insert((gpa - base) / PAGE, contents(seed));
         }
-        let record = |(number, (device, bytes)): (usize, &(bool, Vec<u8>))| Record {
-            section: if *device { "devices" } else { "kern_structs" }.to_owned(),
-            name: format!("r{number}"),
-            bytes: bytes.clone(),
+        let record = |(number, (device, bytes)): (usize, &(bool, Vec<u8>))| {
+            let section = if *device { "devices" } else { "kern_structs" };
+            Record::new(section, &format!("r{number}"), bytes.clone())
         };
         Plan {
             segments: self.segments.clone(),
@@ -197,7 +196,7 @@ proptest! {
         let (plan, memory) = (machine.plan(&sizes), machine.memory());
         let naive = plan.memory();
         let mut tree = RootBuilder::new(memory.clone());
-        for Extent { gpa, size, pages } in &plan.extents {
+        for Extent { gpa, size, pages, .. } in &plan.extents {
             let mut data = Bitmap::new((size / PAGE) as usize);
             pages.keys().for_each(|&number| data.set(number as usize));
             let bytes: Vec<u8> = pages.values().flatten().copied().collect();

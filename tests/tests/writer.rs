@@ -11,16 +11,17 @@
     clippy::cast_possible_truncation
 )]
 
-use snapfmt::layout::header::Header;
+use snapfmt::layout::header::{Header, Parent};
 use snapfmt::memory::bitmap::Bitmap;
 use snapfmt::memory::block::Block;
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::ConfigText;
+use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::Part;
 use snapfmt::write::{MemoryWriter, Writer};
-use snapfmt::{Error, Section};
+use snapfmt::{Digest, Error, Section};
 use tests::drive::walk_in_chunks;
 use tests::forge::Plan;
 
@@ -58,10 +59,18 @@ fn a_header_that_could_not_be_read_is_not_written() {
     says(&refused(|h, _, _| h.compatible = twice()), "value", "§9.3");
     says(&refused(|h, _, _| h.compatible = vec![String::new()]), "value", "§9.3");
     says(
-        &refused(|h, _, _| h.incompatible = vec!["delta".to_owned()]),
+        &refused(|h, _, _| h.incompatible = vec!["turbo".to_owned()]),
         "missing-features",
-        "delta",
+        "turbo",
     );
+    let delta = || vec!["delta".to_owned()];
+    says(&refused(|h, _, _| h.incompatible = delta()), "value", "§13.1");
+    let parent =
+        |uuid: &str| Some(Parent { content: Digest::of(b""), uuid: Some(uuid.to_owned()) });
+    let uuid = "00000000-1111-4222-8333-444444444444";
+    says(&refused(|h, _, _| h.parent = parent(uuid)), "value", "§13.1");
+    let both = |h: &mut Header| (h.incompatible, h.parent) = (delta(), parent("base"));
+    says(&refused(|h, _, _| both(h)), "value", "§3");
     says(&refused(|h, _, _| h.producer = "x".repeat(4000)), "limit", "§10");
     says(&refused(|h, _, _| h.producer = "a\0b".to_owned()), "nvlist", "§1.3");
 }
@@ -161,7 +170,8 @@ fn memory_that_could_not_be_read_is_not_written() {
 fn what_is_refused_leaves_no_trace() {
     let mut out = Vec::new();
     let (header, vm, meta) = begun();
-    let mut writer = Writer::begin(&header, vm, &meta, Compression::None, &mut out).unwrap();
+    let form = Form { leaves: true, ..Compression::None.into() };
+    let mut writer = Writer::begin(&header, vm, &meta, form, &mut out).unwrap();
     let config = ConfigText {
         kind: "command-line".to_owned(),
         text: b"bhyve -c 2 vm0".to_vec(),

@@ -8,21 +8,31 @@ use crate::cursor::Cursor;
 use crate::digest::{self, Digest};
 use crate::error::{Error, Fault, Located, Section, quoted};
 use crate::limits;
+use crate::memory::tree::Rest;
 use crate::part::pairs;
 
 /// The length of the header block in bytes.
 pub const LEN: usize = 4096;
 /// The first bytes of a snapshot file (§3.1), before their padding.
 pub const MAGIC: &[u8; 22] = b"BHYVE CHECKPOINT IMAGE";
-/// The version that this library writes and reads: the draft.
-pub const VERSION: u32 = 0;
-/// The feature of files that have a parent (§9.5), which this library does not know yet.
-const DELTA: &str = "delta";
+/// The version that this library writes and reads.
+pub const VERSION: u32 = 1;
+/// The feature of files that have a parent (§13). This library knows no other.
+pub const DELTA: &str = "delta";
 const MAGIC_FIELD: usize = 56;
 const NVLIST_AT: usize = 68;
 const COVERED: usize = LEN - digest::LEN;
 const NVLIST_LIMIT: usize = COVERED - NVLIST_AT;
 const _: () = assert!(MAGIC_FIELD + 4 + 4 + 4 == NVLIST_AT && NVLIST_LIMIT == 3996);
+
+/// What a delta says of the state that it builds on (§13.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// `content` of the parent's state.
+    pub content: Digest,
+    /// The file that was the parent, for people.
+    pub uuid: Option<String>,
+}
 
 /// What the header block says: the pairs of its nvlist. Those that this library does not know are
 /// passed over (§3.7).
@@ -38,7 +48,9 @@ pub struct Header {
     pub vm_uuid: Option<String>,
     /// Unix time in seconds.
     pub created: u64,
-    /// Features without which the file cannot be read (§9.3). This library knows none.
+    /// The parent; exactly in a delta, which lists the feature [`DELTA`], too.
+    pub parent: Option<Parent>,
+    /// Features without which the file cannot be read (§9.3). This library knows [`DELTA`].
     #[serde(default)]
     pub incompatible: Vec<String>,
     /// Features that a reader may ignore.
@@ -89,12 +101,20 @@ impl Header {
         let (header, version) = Self::fields(bytes).map_err(|e| e.within(Section::Header))?;
         let fault = if version != VERSION {
             Fault::Version { found: version, known: VERSION }
-        } else if !header.incompatible.is_empty() {
-            Fault::MissingFeatures { names: header.incompatible }
         } else {
-            return Ok((header, digest));
+            let unknown = header.incompatible.iter().filter(|name| *name != DELTA);
+            let names: Vec<_> = unknown.cloned().collect();
+            if names.is_empty() {
+                return Ok((header, digest));
+            }
+            Fault::MissingFeatures { names }
         };
         Err(fault.at(0).within(Section::Header))
+    }
+
+    /// What pages of RAM are that no extent of the file names.
+    pub(crate) fn rest(&self) -> Rest {
+        if self.parent.is_some() { Rest::Inherited } else { Rest::Zero }
     }
 
     /// The fields and the version of a header block that may be damaged, or newer than this
@@ -127,19 +147,20 @@ impl Header {
     }
 
     fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
-        let view = pairs::view(list)?;
-        let header: Self = pairs::from(view)?;
+        let header: Self = pairs::read(list)?;
         uuid("the file's UUID", &header.uuid)?;
         header.vm_uuid.as_deref().map_or(Ok(()), |text| uuid("the VM's UUID", text))?;
         vm_name(&header.vm_name)?;
         features("incompatible", &header.incompatible)?;
         features("compatible", &header.compatible)?;
         let delta = header.incompatible.iter().any(|feature| feature == DELTA);
-        if view.has("parent") && !delta {
-            let (what, found) = ("`parent`", "there".to_owned());
-            let must = "it is there only in a file with the feature delta";
-            return Err(Fault::Value { what, found, must, rule: "§3" });
+        if header.parent.is_some() != delta {
+            let found = if delta { "absent" } else { "there" }.to_owned();
+            let must = "it is there exactly in a file with the feature delta";
+            return Err(Fault::Value { what: "`parent`", found, must, rule: "§13.1" });
         }
+        let parent = header.parent.as_ref().and_then(|parent| parent.uuid.as_deref());
+        parent.map_or(Ok(()), |text| uuid("the parent's UUID", text))?;
         Ok(header)
     }
 }

@@ -10,6 +10,22 @@ pub const OPTIONAL: u32 = 1 << 31;
 /// The type of the HOST part: reserved, so this library only carries it (§5).
 pub const HOST: u32 = 0x8000_0004;
 
+/// Where parts stand among the others (§2.2).
+pub(crate) mod rank {
+    /// Optional parts before the device records.
+    pub(crate) const OPTIONAL: u8 = 2;
+    /// EXTENT and MAP parts.
+    pub(crate) const MEMORY: u8 = 4;
+    /// Optional parts after memory.
+    pub(crate) const LATE: u8 = 5;
+    /// INDEX.
+    pub(crate) const INDEX: u8 = 6;
+}
+
+/// The order of parts, for errors.
+pub(crate) const ORDER: &str =
+    "the order is VM, META, optional parts, DEVICE, memory, unknown optional parts, INDEX";
+
 /// The type of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -64,17 +80,21 @@ impl Kind {
         }
     }
 
-    /// Where parts of this type stand among the others (§2.2).
+    /// Where parts of this type stand among the others (§2.2), if the last one stood at `before`;
+    /// nothing if they may not come after it.
     #[must_use]
-    pub(crate) fn rank(self) -> u8 {
-        match self {
+    pub(crate) fn rank_after(self, before: u8) -> Option<u8> {
+        let rank = match self {
             Self::Vm => 0,
             Self::Meta => 1,
-            Self::Config | Self::Other(_) => 2,
+            // What a writer knows only after RAM; the kinds that are known belong before it.
+            Self::Other(number) if number != HOST && before > rank::OPTIONAL => rank::LATE,
+            Self::Config | Self::Other(_) => rank::OPTIONAL,
             Self::Device => 3,
-            Self::Extent | Self::Map => 4,
-            Self::Index => 5,
-        }
+            Self::Extent | Self::Map => rank::MEMORY,
+            Self::Index => rank::INDEX,
+        };
+        (rank >= before).then_some(rank)
     }
 
     /// The most bytes its nvlist may have (§10).
@@ -82,7 +102,8 @@ impl Kind {
     pub(crate) fn nvlist_limit(self) -> u32 {
         match self {
             Self::Vm | Self::Meta | Self::Config | Self::Map => limits::SMALL_NVLIST,
-            Self::Device | Self::Other(_) => limits::DEVICE_NVLIST,
+            Self::Device => limits::DEVICE_NVLIST,
+            Self::Other(_) => limits::OPTIONAL_NVLIST,
             Self::Extent => limits::EXTENT_NVLIST,
             Self::Index => limits::INDEX_NVLIST,
         }

@@ -1,8 +1,8 @@
 //! The memory tree: one binary tree of SHA-256 over all pages of guest-physical space (§6.4).
 //!
-//! Uniform subtrees (all absent, all zero) have one digest per level, computed once, so the work
-//! follows what is stored and not what is addressed. The state of a builder is one digest per
-//! level at most.
+//! Uniform subtrees (all absent, all zero, all inherited) have one digest per level, computed once,
+//! so the work follows what is stored and not what is addressed. The state of a builder is one
+//! digest per level at most.
 
 use std::sync::OnceLock;
 
@@ -39,18 +39,35 @@ pub fn node(left: &Digest, right: &Digest) -> Digest {
     Digest::of(&bytes)
 }
 
+/// What a page of RAM is that no block names (§6.2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Zero: the tree is that of a state.
+    Zero,
+    /// Inherited: the tree is that of a delta alone (§13.3).
+    Inherited,
+}
+
 /// Digests of subtrees whose pages are all alike, by level.
 struct Uniform {
     zero: [Digest; LEVELS],
     absent: [Digest; LEVELS],
+    inherited: [Digest; LEVELS],
 }
 
 fn uniform() -> &'static Uniform {
     static UNIFORM: OnceLock<Uniform> = OnceLock::new();
     UNIFORM.get_or_init(|| {
         let zero = levels(leaf(&[0; limits::PAGE]));
-        Uniform { zero, absent: levels(Digest::of(&[2])) }
+        Uniform { zero, absent: levels(Digest::of(&[2])), inherited: levels(Digest::of(&[3])) }
     })
+}
+
+/// The leaf of a page that holds zeros, stored or not (§6.3).
+#[must_use]
+pub fn zero_leaf() -> Digest {
+    let [leaf, ..] = uniform().zero;
+    leaf
 }
 
 fn levels(leaf: Digest) -> [Digest; LEVELS] {
@@ -87,9 +104,13 @@ impl Builder {
         self.stack.push((level, digest));
     }
 
-    /// Appends `pages` pages that are all zero, or all absent.
-    fn push_run(&mut self, mut pages: u64, present: bool) {
-        let levels = if present { &uniform().zero } else { &uniform().absent };
+    /// Appends `pages` pages that are all absent, or RAM that no block names.
+    fn push_run(&mut self, mut pages: u64, present: bool, rest: Rest) {
+        let levels = match (present, rest) {
+            (false, _) => &uniform().absent,
+            (true, Rest::Zero) => &uniform().zero,
+            (true, Rest::Inherited) => &uniform().inherited,
+        };
         while pages > 0 {
             let aligned = self.pages.trailing_zeros().min(ROOT_LEVEL);
             let level = aligned.min(pages.ilog2());
@@ -111,18 +132,29 @@ impl Builder {
 /// pages in ascending order, as many as `data` has bits; all other pages are zero or absent.
 #[must_use]
 pub fn block_root(map: &MemoryMap, gpa: u64, size: u64, data: &Bitmap, pages: &[u8]) -> Digest {
+    let leaves = data.pages().zip(pages.chunks_exact(limits::PAGE).map(leaf));
+    leaves_root(map, Rest::Zero, gpa, size, leaves)
+}
+
+/// The subtree root of the aligned block of `size` bytes at `gpa`, from the leaves of the pages that
+/// are named: the number of the page in the block and its leaf, ascending.
+#[must_use]
+pub fn leaves_root(
+    map: &MemoryMap,
+    rest: Rest,
+    gpa: u64,
+    size: u64,
+    leaves: impl IntoIterator<Item = (usize, Digest)>,
+) -> Digest {
     let mut builder = Builder::new();
-    let mut next = 0;
-    let mut pages = pages.chunks_exact(limits::PAGE);
-    for index in data.pages() {
-        let page_gpa = gpa.saturating_add(index as u64 * PAGE);
-        fill(&mut builder, map, gpa.saturating_add(next * PAGE), page_gpa);
-        if let Some(page) = pages.next() {
-            builder.push(0, leaf(page));
-        }
-        next = index as u64 + 1;
+    let mut at = gpa;
+    for (index, leaf) in leaves {
+        let page = gpa.saturating_add(index as u64 * PAGE);
+        fill(&mut builder, map, rest, at, page);
+        builder.push(0, leaf);
+        at = page.saturating_add(PAGE);
     }
-    fill(&mut builder, map, gpa.saturating_add(next * PAGE), gpa.saturating_add(size));
+    fill(&mut builder, map, rest, at, gpa.saturating_add(size));
     builder.root()
 }
 
@@ -138,31 +170,38 @@ pub fn cover_root(
     let mut builder = Builder::new();
     let mut at = gpa;
     for (from, size, root) in blocks {
-        fill(&mut builder, map, at, from);
+        fill(&mut builder, map, Rest::Zero, at, from);
         builder.push((size / PAGE).ilog2(), root);
         at = from.saturating_add(size);
     }
-    fill(&mut builder, map, at, gpa.saturating_add(size));
+    fill(&mut builder, map, Rest::Zero, at, gpa.saturating_add(size));
     builder.root()
 }
 
-fn fill(builder: &mut Builder, map: &MemoryMap, from: u64, to: u64) {
+fn fill(builder: &mut Builder, map: &MemoryMap, rest: Rest, from: u64, to: u64) {
     for (start, end, present) in map.runs(from, to) {
-        builder.push_run((end - start) / PAGE, present);
+        builder.push_run((end - start) / PAGE, present, rest);
     }
 }
 
 /// The memory root, from the subtree roots of blocks in ascending order.
 pub struct RootBuilder {
     map: MemoryMap,
+    rest: Rest,
     builder: Builder,
 }
 
 impl RootBuilder {
-    /// Starts with no block.
+    /// Starts the tree of a state with no block.
     #[must_use]
     pub fn new(map: MemoryMap) -> Self {
-        Self { map, builder: Builder::new() }
+        Self::over(map, Rest::Zero)
+    }
+
+    /// Starts a tree in which pages of RAM in no block are `rest`.
+    #[must_use]
+    pub fn over(map: MemoryMap, rest: Rest) -> Self {
+        Self { map, rest, builder: Builder::new() }
     }
 
     /// The first address that the next block may have.
@@ -171,13 +210,14 @@ impl RootBuilder {
         self.builder.pages * PAGE
     }
 
-    /// Appends a block of `size` bytes at `gpa`; what lies between the blocks is zero or absent.
+    /// Appends a block of `size` bytes at `gpa`; what lies between the blocks is absent, or
+    /// RAM that no block names.
     ///
     /// The block has to be an aligned power of two, at or above [`next_gpa`](Self::next_gpa), and
     /// within the address space: extents are checked for that (§6.2).
     pub fn block(&mut self, gpa: u64, size: u64, root: Digest) {
         let at = self.next_gpa();
-        fill(&mut self.builder, &self.map, at, gpa);
+        fill(&mut self.builder, &self.map, self.rest, at, gpa);
         self.builder.push((size / PAGE).ilog2(), root);
     }
 
@@ -185,7 +225,7 @@ impl RootBuilder {
     #[must_use]
     pub fn finish(mut self) -> Digest {
         let at = self.next_gpa();
-        fill(&mut self.builder, &self.map, at, limits::GPA_SPACE);
+        fill(&mut self.builder, &self.map, self.rest, at, limits::GPA_SPACE);
         self.builder.root()
     }
 }
@@ -260,6 +300,23 @@ mod tests {
             let root = block_root(&map, 1 << 24, 256 * PAGE, &whole, &pages);
             assert_eq!(cover_root(&map, 1 << 24, 256 * PAGE, small), root, "{present:?}");
         }
+    }
+
+    #[test]
+    fn inherited_pages_have_a_leaf_of_their_own_and_uniform_subtrees_follow_from_it() {
+        let map = map(&[(0, 11 * PAGE)]);
+        let (page, inherited, absent) = (leaf(&[7; 4096]), Digest::of(&[3]), Digest::of(&[2]));
+        let mut leaves = vec![inherited; 11];
+        leaves.resize(16, absent);
+        (leaves[2], leaves[9]) = (page, zero_leaf());
+        let named = [(2, page), (9, zero_leaf())];
+        let root = leaves_root(&map, Rest::Inherited, 0, 16 * PAGE, named);
+        assert_eq!(root, naive(&leaves));
+        let mut tree = RootBuilder::over(map.clone(), Rest::Inherited);
+        tree.block(0, 16 * PAGE, root);
+        let named = leaves_root(&map, Rest::Inherited, 0, limits::GPA_SPACE, named);
+        assert_eq!(tree.finish(), named);
+        assert_ne!(leaves_root(&map, Rest::Zero, 0, 16 * PAGE, []), root);
     }
 
     #[test]

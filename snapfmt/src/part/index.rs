@@ -52,12 +52,21 @@ pub struct MapRef {
 pub struct Totals {
     /// Pages that are stored.
     pub pages_data: u64,
-    /// Pages of RAM that are not stored.
+    /// Pages of RAM that are zero and not stored; in a delta, those that its extents call zero.
     pub pages_zero: u64,
     /// EXTENT parts.
     pub extents: u64,
     /// Bytes of their payloads.
     pub stored: u64,
+}
+
+/// What only the index of a delta has (§13.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeltaTotals {
+    /// The root of the memory tree of the file alone, in which inherited pages have their own leaf.
+    pub delta_root: Digest,
+    /// Pages that are those of the parent.
+    pub pages_inherited: u64,
 }
 
 /// The top index of a file.
@@ -67,10 +76,12 @@ pub struct Index {
     pub header: Digest,
     /// The identity of the machine state (§8.2).
     pub content: Digest,
-    /// The root of the memory tree (§6.4).
+    /// The root of the memory tree of the state (§6.4). In a delta it takes the parent to check.
     pub memory_root: Digest,
     /// Sums over all extents.
     pub totals: Totals,
+    /// Exactly in a delta.
+    pub delta: Option<DeltaTotals>,
     /// All parts but EXTENT, MAP and INDEX, in file order.
     pub parts: Vec<PartRef>,
     /// All MAP parts, in file order.
@@ -85,6 +96,8 @@ struct Pairs<'a> {
     memory_root: Digest,
     pages_data: u64,
     pages_zero: u64,
+    delta_root: Option<Digest>,
+    pages_inherited: Option<u64>,
     extents: u64,
     stored: u64,
     #[serde(borrow)]
@@ -117,6 +130,8 @@ impl Index {
             memory_root: self.memory_root,
             pages_data: self.totals.pages_data,
             pages_zero: self.totals.pages_zero,
+            delta_root: self.delta.map(|delta| delta.delta_root),
+            pages_inherited: self.delta.map(|delta| delta.pages_inherited),
             extents: self.totals.extents,
             stored: self.totals.stored,
             parts: self.parts.iter().map(PartRef::pairs).collect(),
@@ -159,11 +174,24 @@ impl Index {
         let parts: Vec<_> =
             (0..).zip(pairs.parts).map(PartRef::from_pairs).collect::<Result<_, _>>()?;
         check_unique(&parts)?;
+        let delta = match (pairs.delta_root, pairs.pages_inherited) {
+            (Some(delta_root), Some(pages_inherited)) => {
+                Some(DeltaTotals { delta_root, pages_inherited })
+            }
+            (None, None) => None,
+            (root, _) => {
+                let found = if root.is_some() { "the first" } else { "the second" }.to_owned();
+                let what = "what there is of `delta_root` and `pages_inherited`";
+                let must = "both are there in a delta, and none elsewhere";
+                return Err(Fault::Value { what, found, must, rule: "§7.1.8" });
+            }
+        };
         Ok(Self {
             header: pairs.header,
             content: pairs.content,
             memory_root: pairs.memory_root,
             totals: Totals { pages_data, pages_zero, extents, stored },
+            delta,
             parts,
             maps: Vec::new(),
         })

@@ -5,12 +5,15 @@ use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
 use crate::layout::frame::{Frame, Spans};
 use crate::layout::kind::Kind;
+use crate::memory::map::MemoryMap;
+use crate::memory::tree::Rest;
 use crate::part::{device, extent};
 
 /// A part whose nvlist, payload and padding are what its frame says. Made only by checking.
 ///
 /// One digest is still open: that of a raw extent's payload is a subtree root, which takes the
-/// block's bitmap and the memory map to compute; [`extent::Extent::open`] does that.
+/// block's bitmaps and the memory map to compute; [`extent::Extent::open`] and
+/// [`extent::DeltaExtent::open`] do that.
 ///
 /// Bytes that were not checked, and the error of bytes that are wrong, do not become one, so they
 /// cannot be written again under a fresh digest (law 8):
@@ -92,6 +95,12 @@ impl Intact {
             _ => None,
         }
         .unwrap_or(Section::Part(self.kind()))
+    }
+
+    /// What the nvlist of an EXTENT part says.
+    pub(crate) fn extent_head(&self, map: &MemoryMap, rest: Rest) -> Result<extent::Head, Error> {
+        extent::Head::parse(self.nvlist(), &self.frame, map, rest)
+            .map_err(|fault| self.wrong(fault))
     }
 
     /// An error in the nvlist of this part.

@@ -8,7 +8,8 @@ use crate::error::{Error, Fault, Located};
 use crate::layout::PART_ALIGN;
 use crate::layout::kind::Kind;
 use crate::limits;
-use crate::memory::block::Block;
+use crate::memory::area::Placed;
+use crate::memory::tree::Rest;
 use crate::part::extent::check_block;
 use crate::part::pairs;
 use crate::part::{Encoded, Intact};
@@ -28,7 +29,9 @@ pub struct MapEntry {
     /// Bytes of guest-physical space.
     pub size: u32,
     /// Number of data pages.
-    pub data_pages: u32,
+    pub data_pages: u16,
+    /// Number of pages that are zero now; 0 but in a delta.
+    pub zero_pages: u16,
     /// The frame digest of the part.
     pub digest: Digest,
     /// The subtree root of the block.
@@ -36,20 +39,22 @@ pub struct MapEntry {
 }
 
 impl MapEntry {
-    /// The entry of the EXTENT part at `offset` that holds `block`.
+    /// The entry of the EXTENT part at `offset` that holds the block of `size` bytes at `gpa` with
+    /// these numbers of data and of zero pages.
     pub(crate) fn of(
-        block: &Block,
+        (gpa, size): (u64, u64),
+        (data, zero): (usize, usize),
         root: Digest,
-        offset: u64,
-        length: u64,
-        digest: Digest,
+        (offset, length, digest): (u64, u64, Digest),
     ) -> Self {
+        let pages = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
         Self {
-            gpa: block.gpa,
+            gpa,
             offset,
             length,
-            size: u32::try_from(block.size).unwrap_or(u32::MAX),
-            data_pages: u32::try_from(block.data.count()).unwrap_or(u32::MAX),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            data_pages: pages(data),
+            zero_pages: pages(zero),
             digest,
             root,
         }
@@ -61,6 +66,7 @@ impl MapEntry {
         out.extend(self.length.to_le_bytes());
         out.extend(self.size.to_le_bytes());
         out.extend(self.data_pages.to_le_bytes());
+        out.extend(self.zero_pages.to_le_bytes());
         out.extend(self.digest.as_bytes());
         out.extend(self.root.as_bytes());
     }
@@ -72,7 +78,8 @@ impl MapEntry {
             offset: cursor.u64()?,
             length: cursor.u64()?,
             size: cursor.u32()?,
-            data_pages: cursor.u32()?,
+            data_pages: cursor.u16()?,
+            zero_pages: cursor.u16()?,
             digest: cursor.digest()?,
             root: cursor.digest()?,
         };
@@ -83,8 +90,8 @@ impl MapEntry {
     fn bounds(&self) -> Result<(), Fault> {
         check_block(self.gpa, self.size.into())?;
         let pages = u64::from(self.size) / limits::PAGE as u64;
-        if !(1..=pages).contains(&self.data_pages.into()) {
-            let (what, found) = ("the number of data pages", self.data_pages.to_string());
+        if !(1..=pages).contains(&self.named()) {
+            let (what, found) = ("the number of data and zero pages", self.named().to_string());
             let must = "it is at least 1 and at most that of the block";
             return Err(Fault::Value { what, found, must, rule: "§6.2.3" });
         }
@@ -99,10 +106,35 @@ impl MapEntry {
         Ok(())
     }
 
+    /// Checks what depends on the kind of file: a full one has no pages in `zero`.
+    pub(crate) fn fits(&self, rest: Rest) -> Result<(), Fault> {
+        if rest == Rest::Zero && self.zero_pages != 0 {
+            let (what, found) = ("the number of zero pages", self.zero_pages.to_string());
+            let must = "it is 0 but in a delta";
+            return Err(Fault::Value { what, found, must, rule: "§6.5" });
+        }
+        Ok(())
+    }
+
+    /// Number of pages that the extent names.
+    pub(crate) fn named(&self) -> u64 {
+        u64::from(self.data_pages) + u64::from(self.zero_pages)
+    }
+
     /// The first address after the block.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.gpa.saturating_add(self.size.into())
+    }
+}
+
+impl Placed for MapEntry {
+    fn gpa(&self) -> u64 {
+        self.gpa
+    }
+
+    fn size(&self) -> u64 {
+        self.size.into()
     }
 }
 

@@ -63,17 +63,18 @@ mod tests {
     use crate::part::index::{Index, PartRef, Totals};
     use crate::part::map::MapTable;
     use crate::part::meta::MetaText;
-    use crate::part::vm::Vm;
+    use crate::part::vm::{AMD64, Vm};
 
     fn vm() -> Vm {
         let segments =
             vec![Segment { gpa: 0, len: 1 << 20 }, Segment { gpa: 1 << 32, len: 1 << 16 }];
         let memory = MemoryMap::new(segments).unwrap();
-        Vm { name: "vm0".to_owned(), ncpus: 2, memflags: 1, memory }
+        Vm { arch: AMD64.to_owned(), name: "vm0".to_owned(), ncpus: 2, memflags: 1, memory }
     }
 
     fn vm_list() -> Builder {
         Nvlist::builder()
+            .string("arch", "amd64")
             .string("name", "vm0")
             .number("ncpus", 2)
             .number("memsize", (1 << 20) + (1 << 16))
@@ -150,6 +151,7 @@ mod tests {
             vm_name: "vm0".to_owned(),
             vm_uuid: Some("89abcdef-89ab-cdef-0123-456789abcdef".to_owned()),
             created: 5,
+            parent: None,
             incompatible: Vec::new(),
             compatible: vec!["b".to_owned(), "c".to_owned()],
         };
@@ -182,6 +184,7 @@ mod tests {
             content: digest,
             memory_root: digest,
             totals: Totals { pages_data: 1, pages_zero: 2, extents: 3, stored: 4 },
+            delta: None,
             parts: vec![part(Kind::Vm, None), part(Kind::Device, Some(id))],
             maps: vec![],
         };
@@ -202,10 +205,11 @@ mod tests {
         let read = |list: Builder| Vm::from_nvlist(&list.pack().unwrap()).unwrap_err();
         let fault = |text: &str| Fault::Pair(text.to_owned());
         assert_eq!(Vm::from_nvlist(&vm_list().pack().unwrap()), Ok(vm()));
-        assert_eq!(read(Nvlist::builder()), fault("pair \"name\": absent"));
-        let list = Nvlist::builder().number("name", 1);
+        assert_eq!(read(Nvlist::builder()), fault("pair \"arch\": absent"));
+        let arch = || Nvlist::builder().string("arch", "amd64");
+        let list = arch().number("name", 1);
         assert_eq!(read(list), fault("pair \"name\": string wanted, number found"));
-        let list = Nvlist::builder().string("name", b"\xff");
+        let list = arch().string("name", b"\xff");
         assert_eq!(read(list), fault("pair \"name\": string wanted, not UTF-8"));
         let Fault::Pair(text) = read(vm_list().null("new")) else { panic!("another fault") };
         assert!(text.starts_with("unknown pair \"new\" of type null at 0x"), "{text}");

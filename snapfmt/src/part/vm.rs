@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, quoted};
 use crate::layout::header::vm_name;
 use crate::layout::kind::Kind;
 use crate::limits;
@@ -10,9 +10,14 @@ use crate::memory::map::{MemoryMap, Segment};
 use crate::part::pairs;
 use crate::part::{Encoded, Intact};
 
+/// The architecture that this library knows.
+pub const AMD64: &str = "amd64";
+
 /// The machine that a snapshot is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vm {
+    /// Its architecture, as `hw.machine` says: [`AMD64`], or one that this library does not know.
+    pub arch: String,
     /// Its name, as given to bhyve: up to 255 bytes; empty where `.meta` has none.
     pub name: String,
     /// Its number of virtual CPUs: 1 to 1024.
@@ -26,6 +31,7 @@ pub struct Vm {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pairs {
+    arch: String,
     name: String,
     ncpus: u64,
     memsize: u64,
@@ -43,6 +49,7 @@ impl Vm {
         self.bounds()?;
         let segments = self.memory.segments();
         let pairs = Pairs {
+            arch: self.arch.clone(),
             name: self.name.clone(),
             ncpus: self.ncpus,
             memsize: self.memory.size(),
@@ -62,14 +69,14 @@ impl Vm {
     }
 
     pub(crate) fn from_nvlist(list: &[u8]) -> Result<Self, Fault> {
-        let Pairs { name, ncpus, memsize, memflags, gpa, len } = pairs::read(list)?;
+        let Pairs { arch, name, ncpus, memsize, memflags, gpa, len } = pairs::read(list)?;
         if gpa.len() != len.len() {
             let found = format!("{} and {} elements", gpa.len(), len.len());
             let must = "`gpa` and `len` are equally long";
             return Err(Fault::Value { what: "the memory map", found, must, rule: "§5.1.5" });
         }
         let segments = gpa.into_iter().zip(len).map(|(gpa, len)| Segment { gpa, len }).collect();
-        let vm = Self { name, ncpus, memflags, memory: MemoryMap::new(segments)? };
+        let vm = Self { arch, name, ncpus, memflags, memory: MemoryMap::new(segments)? };
         vm.bounds()?;
         if memsize != vm.memory.size() {
             return Err(Fault::Disagree {
@@ -84,6 +91,12 @@ impl Vm {
     }
 
     fn bounds(&self) -> Result<(), Fault> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !(1..=limits::ARCH).contains(&self.arch.len()) || !self.arch.bytes().all(legal) {
+            let (what, found) = ("the architecture", quoted(&self.arch));
+            let must = "it is 1 to 31 characters of a to z, 0 to 9 and _";
+            return Err(Fault::Value { what, found, must, rule: "§5.1.6" });
+        }
         vm_name(&self.name)?;
         if !(1..=limits::NCPUS).contains(&self.ncpus) {
             let (what, found) = ("ncpus", self.ncpus.to_string());

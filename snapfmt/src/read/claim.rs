@@ -4,7 +4,7 @@
 //! what a claim says has to read it again through a reader that checks.
 
 use crate::layout::frame::Frame;
-use crate::layout::header::Header;
+use crate::layout::header::{Header, Parent};
 use crate::part::index::Index;
 use crate::part::{device, extent};
 
@@ -39,6 +39,8 @@ pub struct HeaderFacts {
     pub vm_uuid: Option<String>,
     /// Unix time in seconds.
     pub created: u64,
+    /// The parent, if this is a delta.
+    pub parent: Option<Parent>,
     /// Features without which the file cannot be read.
     pub incompatible: Vec<String>,
     /// Features that a reader may ignore.
@@ -49,7 +51,8 @@ impl HeaderFacts {
     /// The claim of the 4096 bytes of a header block, if they can be taken for one.
     pub(super) fn claimed(bytes: &[u8]) -> Option<Claim<Self>> {
         let (header, version) = Header::claim(bytes)?;
-        let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible } = header;
+        let Header { producer, uuid, vm_name, vm_uuid, created, .. } = header.clone();
+        let Header { parent, incompatible, compatible, .. } = header;
         Some(Claim::new(Self {
             version,
             producer,
@@ -57,6 +60,7 @@ impl HeaderFacts {
             vm_name,
             vm_uuid,
             created,
+            parent,
             incompatible,
             compatible,
         }))
@@ -102,8 +106,10 @@ pub struct IndexFacts {
     pub memory_root: String,
     /// Pages that are stored.
     pub data_pages: u64,
-    /// Pages that are not.
+    /// Pages that are zero and not stored.
     pub zero_pages: u64,
+    /// In a delta: pages that are the parent's, and the root of the tree of the file alone.
+    pub delta: Option<(u64, String)>,
     /// EXTENT parts.
     pub extents: u64,
     /// Bytes of their payloads.
@@ -125,6 +131,7 @@ impl IndexFacts {
             memory_root: index.memory_root.to_string(),
             data_pages: index.totals.pages_data,
             zero_pages: index.totals.pages_zero,
+            delta: index.delta.map(|delta| (delta.pages_inherited, delta.delta_root.to_string())),
             extents: index.totals.extents,
             stored: index.totals.stored,
             parts: parts.collect(),

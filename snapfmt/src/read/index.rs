@@ -15,6 +15,7 @@ pub(super) fn compare(index: &Index, seen: &Index) -> Result<(), Fault> {
     let (a, b) = (&index.totals, &seen.totals);
     same("pages_data", &a.pages_data, &b.pages_data, "§7.1.4")?;
     same("pages_zero", &a.pages_zero, &b.pages_zero, "§7.1.4")?;
+    same_delta(index, seen)?;
     same("extents", &a.extents, &b.extents, "§7.1.5")?;
     same("stored", &a.stored, &b.stored, "§7.1.5")?;
     same("the number of MAP parts", &index.maps.len(), &seen.maps.len(), "§7.1.7")?;
@@ -26,6 +27,16 @@ pub(super) fn compare(index: &Index, seen: &Index) -> Result<(), Fault> {
         same("the digest of a MAP part", &a.digest, &b.digest, "§7.1.7")?;
     }
     Ok(())
+}
+
+/// # Errors
+/// The first difference.
+pub(super) fn same_delta(index: &Index, seen: &Index) -> Result<(), Fault> {
+    let here = |index: &Index| if index.delta.is_some() { "there" } else { "absent" };
+    same("`delta_root`", &here(index), &here(seen), "§7.1.8")?;
+    let (Some(a), Some(b)) = (&index.delta, &seen.delta) else { return Ok(()) };
+    same("delta_root", &a.delta_root, &b.delta_root, "§7.1.8")?;
+    same("pages_inherited", &a.pages_inherited, &b.pages_inherited, "§7.1.8")
 }
 
 /// # Errors

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::part::Intact;
 use crate::part::config::ConfigText;
 use crate::part::device::Record;
-use crate::part::extent::Extent;
+use crate::part::extent::{DeltaExtent, Extent};
 use crate::part::index::{Index, PartRef};
 use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
@@ -32,8 +32,10 @@ pub enum Part {
     Other(Intact),
     /// One device record.
     Record(Record),
-    /// One block of memory.
+    /// One block of memory of a full file.
     Extent(Extent),
+    /// One block of what changed, in a delta.
+    Delta(DeltaExtent),
     /// A table of extents; it agrees with them.
     Map(MapTable),
     /// The top index; it agrees with everything before it.

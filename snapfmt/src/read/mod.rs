@@ -1,9 +1,11 @@
 //! The readers: bytes in, verified values out.
 //!
 //! [`Walk`] reads a file once from front to back, without I/O of its own; [`Seeker`] goes straight
-//! to what it wants in anything that can be read at an offset. Both open parts through one gate,
+//! to what it wants in anything that can be read at an offset; [`Chain`] reads a full file and the
+//! deltas over it side by side. All open parts through one gate,
 //! [`Intact`](crate::part::Intact), and compare what they read with one ledger.
 
+pub mod chain;
 pub mod claim;
 mod index;
 mod listed;
@@ -14,10 +16,11 @@ mod tables;
 mod verified;
 mod walk;
 
+pub use chain::{Chain, ChainError, CheckError, StoredArea};
 pub use listed::Part;
 pub use seek::{Quick, ReadAt, ReadError, Seeker};
 pub use stream::{StreamError, read_all};
 pub use survey::{Survey, survey};
 pub use tables::Tables;
-pub use verified::{DeviceState, Verified};
+pub use verified::{DeviceState, Unsettled, Verified};
 pub use walk::{Walk, Want};

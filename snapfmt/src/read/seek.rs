@@ -3,6 +3,7 @@
 //! How much is read depends on the number of records and, for the maps, of extents; never on the
 //! amount of RAM. Nothing is read twice.
 
+use std::convert::Infallible;
 use std::io;
 
 use crate::bhyve::Finding;
@@ -14,16 +15,17 @@ use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
 use crate::ledger::Ledger;
 use crate::limits;
+use crate::memory::tree;
 use crate::part::Intact;
 use crate::part::device::Record;
-use crate::part::extent::Extent;
+use crate::part::extent::{DeltaExtent, Extent, Head, SettleError};
 use crate::part::index::{Index, MapRef, PartRef};
 use crate::part::map::{MapEntry, MapTable};
 use crate::part::vm::Vm;
 use crate::read::index::{record_listed, same};
 use crate::read::listed::{Part, open_listed};
 use crate::read::tables::Tables;
-use crate::read::verified::{DeviceState, admit};
+use crate::read::verified::{DeviceState, Verified, admit};
 
 /// Something that can be read at an offset.
 pub trait ReadAt {
@@ -77,6 +79,15 @@ pub enum ReadError {
     },
 }
 
+impl From<SettleError<Infallible>> for ReadError {
+    fn from(error: SettleError<Infallible>) -> Self {
+        match error {
+            SettleError::Format(error) => error.into(),
+            SettleError::Parent(never) => match never {},
+        }
+    }
+}
+
 /// A file whose header block, trailer and INDEX have been checked.
 pub struct Seeker<S> {
     source: S,
@@ -92,8 +103,9 @@ pub struct Quick {
     vm: Vm,
     index: Index,
     findings: Vec<Finding>,
-    /// Where memory parts begin.
+    /// Where memory parts begin, and where they end.
     pub(super) memory_at: u64,
+    pub(super) memory_end: u64,
 }
 
 impl Quick {
@@ -118,6 +130,9 @@ impl Quick {
         admit(&self.index, &self.findings, record)
     }
 }
+
+/// Pages with their numbers in a block, ascending.
+pub(super) type Numbered = Vec<(usize, Vec<u8>)>;
 
 /// Bytes read at once, so that a long part costs memory as it is read, and not before.
 const STEP: usize = 1 << 20;
@@ -159,6 +174,12 @@ impl<S: ReadAt> Seeker<S> {
         let index = Index::open(&part)?;
         let matches = same("the header's digest", &index.header, &header_digest, "§7.1.1");
         matches.map_err(|fault| part.wrong(fault))?;
+        if index.delta.is_some() != header.parent.is_some() {
+            let found = if index.delta.is_some() { "there" } else { "absent" }.to_owned();
+            let must = "it is there exactly in a delta";
+            let fault = Fault::Value { what: "`delta_root`", found, must, rule: "§7.1.8" };
+            return Err(part.wrong(fault).into());
+        }
         Ok(Self { source, header, header_digest, index, trailer })
     }
 
@@ -180,11 +201,6 @@ impl<S: ReadAt> Seeker<S> {
         self.trailer.root
     }
 
-    /// Where INDEX begins.
-    pub(super) fn index_at(&self) -> u64 {
-        self.trailer.index_at
-    }
-
     /// The length of the file in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -197,11 +213,23 @@ impl<S: ReadAt> Seeker<S> {
     /// # Errors
     /// What is wrong with them.
     pub fn quick(&self, mut each: impl FnMut(Part)) -> Result<Quick, ReadError> {
-        let mut ledger = Ledger::new(self.header_digest);
+        let mut ledger = Ledger::new(self.header_digest, self.header.rest());
         let mut free = header::LEN as u64;
+        let maps_end = self.index.maps.last().map(|map| map.offset.saturating_add(map.length));
+        let mut memory = None;
         for listed in &self.index.parts {
+            if let Some(end) = maps_end.filter(|&end| memory.is_none() && listed.offset >= end) {
+                memory = Some((free, end));
+                free = end;
+                ledger.skip_memory();
+            }
             let part = self.listed(listed, free)?;
             ledger.admit(part.kind()).map_err(|fault| part.wrong(fault))?;
+            if maps_end.is_some() && memory.is_none() && ledger.would_be_late(part.kind()) {
+                let (found, why) =
+                    (part.kind(), "what is unknown comes before DEVICE or after memory");
+                return Err(part.wrong(Fault::Order { found, why }).into());
+            }
             let seen = open_listed(&mut ledger, &self.header.vm_name, part)?;
             if let Part::Record(record) = &seen {
                 same_record(listed, record)
@@ -217,14 +245,16 @@ impl<S: ReadAt> Seeker<S> {
         let content = ledger.content(&self.index.memory_root).unwrap_or(self.index.content);
         same("content", &self.index.content, &content, "§7.1.2").map_err(wrong)?;
         let totals = &self.index.totals;
-        let pages = totals.pages_data.saturating_add(totals.pages_zero);
+        let inherited = self.index.delta.map_or(0, |delta| delta.pages_inherited);
+        let pages = totals.pages_data.saturating_add(totals.pages_zero).saturating_add(inherited);
         let size = vm.memory.size() / limits::PAGE as u64;
         same("the number of pages", &pages, &size, "§7.1.4").map_err(wrong)?;
-        if self.index.maps.is_empty() {
+        if self.index.maps.is_empty() || memory.is_some() {
             same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
         }
         let findings = ledger.findings();
-        Ok(Quick { vm, index: self.index.clone(), findings, memory_at: free })
+        let (memory_at, memory_end) = memory.unwrap_or((free, self.trailer.index_at));
+        Ok(Quick { vm, index: self.index.clone(), findings, memory_at, memory_end })
     }
 
     /// Checks all MAP parts, giving each to `each`; `memory_root` is recomputed from them.
@@ -242,25 +272,110 @@ impl<S: ReadAt> Seeker<S> {
         Tables::new(self, quick)
     }
 
-    /// Reads and checks one extent that a MAP part lists (§6.5.1): its part has the listed digest,
-    /// and its pages have the listed subtree root.
+    /// Reads and checks one extent of a full file that a MAP part lists (§6.5.1): its part has the
+    /// listed digest, and its pages have the listed subtree root.
+    ///
+    /// # Errors
+    /// What is wrong with its part. That the file is a delta: see [`Chain`](crate::read::Chain).
+    pub fn extent(&self, quick: &Quick, entry: &MapEntry) -> Result<Extent, ReadError> {
+        if self.header.parent.is_some() {
+            let (what, found) = ("the file", "a delta".to_owned());
+            let must = "pages of its state take its parents, too";
+            let fault = Fault::Value { what, found, must, rule: "§13.4" };
+            return Err(fault.at(0).within(Section::Header).into());
+        }
+        let part = self.extent_part(entry)?;
+        let extent = Extent::open(&part, &quick.vm.memory)?;
+        as_listed(entry, &extent.entry(&part)).map_err(|fault| part.wrong(fault))?;
+        Ok(extent)
+    }
+
+    /// As [`extent`](Self::extent), of a delta: what takes no parent is checked.
     ///
     /// # Errors
     /// What is wrong with its part.
-    pub fn extent(&self, quick: &Quick, entry: &MapEntry) -> Result<Extent, ReadError> {
+    pub fn delta_extent(&self, quick: &Quick, entry: &MapEntry) -> Result<DeltaExtent, ReadError> {
+        let part = self.extent_part(entry)?;
+        let extent = DeltaExtent::open(&part, &quick.vm.memory)?;
+        as_listed(entry, &extent.entry(&part)).map_err(|fault| part.wrong(fault))?;
+        Ok(extent)
+    }
+
+    /// Reads and checks frame and nvlist of an extent that a MAP part lists: which pages it holds
+    /// and, where the writer gave them, which leaves these must have. No page is read.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn head(&self, quick: &Quick, entry: &MapEntry) -> Result<Head, ReadError> {
+        self.placed_head(quick, entry).map(|(head, _)| head)
+    }
+
+    /// The head of an extent, and where its payload begins.
+    fn placed_head(&self, quick: &Quick, entry: &MapEntry) -> Result<(Head, u64), ReadError> {
+        let place = Section::Extent { gpa: entry.gpa };
+        let size = self.trailer.size;
+        let bytes = read(&self.source, size, entry.offset, frame::LEN, place.clone())?;
+        let checked = Frame::check(&bytes, entry.offset);
+        let (frame, digest) = checked.map_err(|error| error.in_section(place.clone()))?;
+        let spans = frame.spans(entry.offset);
+        let at = spans.nvlist_at;
+        let wrong = |fault: Fault| fault.at(at).within(place.clone());
+        let rule = "§6.5.1";
+        same("the type of a part", &Kind::Extent, &frame.kind, rule).map_err(wrong)?;
+        same("the digest of an extent", &entry.digest, &digest, rule).map_err(wrong)?;
+        let len = usize::try_from(frame.nvlist_size).unwrap_or(usize::MAX);
+        let list = read(&self.source, size, at, len, place.clone())?;
+        if Digest::of(&list) != frame.nvlist_digest {
+            return Err(wrong(Fault::Digest { what: "nvlist", rule: "§4.7" }).into());
+        }
+        let head = Head::parse(&list, &frame, &quick.vm.memory, self.header.rest());
+        let head = head.map_err(wrong)?;
+        head.leaves_make_root(&quick.vm.memory, self.header.rest()).map_err(wrong)?;
+        let seen = head.entry((entry.offset, entry.length, digest));
+        as_listed(entry, &seen).map_err(wrong)?;
+        Ok((head, spans.payload_at))
+    }
+
+    /// Reads some pages of an extent by themselves, by their numbers in the block, ascending, and
+    /// compares each with its leaf. Those that are no data are left out. Nothing if pages cannot be
+    /// read by themselves: they are compressed, or have no leaves.
+    pub(super) fn pages(
+        &self,
+        quick: &Quick,
+        entry: &MapEntry,
+        wanted: &[usize],
+    ) -> Result<Option<Numbered>, ReadError> {
+        let (head, payload_at) = self.placed_head(quick, entry)?;
+        let Some(leaves) = head.leaves().filter(|_| !head.is_compressed()) else { return Ok(None) };
+        let place = Section::Extent { gpa: entry.gpa };
+        let stored = head.data().pages().zip(leaves).enumerate();
+        let mut pages = Vec::new();
+        for (rank, (index, leaf)) in stored.filter(|(_, (i, _))| wanted.binary_search(i).is_ok()) {
+            let at = payload_at.saturating_add((rank * limits::PAGE) as u64);
+            let page = read(&self.source, self.trailer.size, at, limits::PAGE, place.clone())?;
+            if tree::leaf(&page) != *leaf {
+                let fault = Fault::Digest { what: "memory block", rule: "§6.2.8" };
+                return Err(fault.at(at).within(place).into());
+            }
+            pages.push((index, page));
+        }
+        Ok(Some(pages))
+    }
+
+    fn extent_part(&self, entry: &MapEntry) -> Result<Intact, ReadError> {
         let part = self.placed(entry.offset, entry.length, &Section::Extent { gpa: entry.gpa })?;
         let wrong = |fault: Fault| part.wrong(fault);
         let rule = "§6.5.1";
         same("the type of a part", &Kind::Extent, &part.kind(), rule).map_err(wrong)?;
         same("the digest of an extent", &entry.digest, &part.digest(), rule).map_err(wrong)?;
-        let extent = Extent::open(&part, &quick.vm.memory)?;
-        let (block, pages) = (&extent.block, extent.block.data.count());
-        same("the block's address", &entry.gpa, &block.gpa, rule).map_err(wrong)?;
-        same("the size of the block", &entry.size.into(), &block.size, rule).map_err(wrong)?;
-        same("the number of data pages", &u64::from(entry.data_pages), &(pages as u64), rule)
-            .map_err(wrong)?;
-        same("the subtree root", &entry.root, &extent.root, rule).map_err(wrong)?;
-        Ok(extent)
+        Ok(part)
+    }
+
+    /// That all of the file was checked, which is for the caller to know.
+    pub(super) fn verified(&self, quick: &Quick) -> Verified {
+        let (header, vm) = (self.header.clone(), quick.vm.clone());
+        let (index, findings) = (quick.index.clone(), quick.findings.clone());
+        Verified::new(header, vm, index, findings, &self.trailer, None)
     }
 
     /// Reads and checks one record alone; nothing if the index does not list it.
@@ -330,6 +445,16 @@ impl<S: ReadAt> Seeker<S> {
         let body = read(source, size, spans.nvlist_at, len, section)?;
         Ok(Intact::check(frame, digest, at, body)?)
     }
+}
+
+/// Compares an extent with what the MAP part says of it.
+fn as_listed(listed: &MapEntry, seen: &MapEntry) -> Result<(), Fault> {
+    let rule = "§6.5.1";
+    same("the block's address", &listed.gpa, &seen.gpa, rule)?;
+    same("the size of the block", &listed.size, &seen.size, rule)?;
+    same("the number of data pages", &listed.data_pages, &seen.data_pages, rule)?;
+    same("the number of zero pages", &listed.zero_pages, &seen.zero_pages, rule)?;
+    same("the subtree root", &listed.root, &seen.root, rule)
 }
 
 fn same_record(listed: &PartRef, record: &Record) -> Result<(), Fault> {

@@ -19,16 +19,28 @@ pub struct Tables<'a, S> {
     left: Option<(slice::Iter<'a, MapRef>, RootBuilder)>,
     /// Where the next part begins.
     free: u64,
+    /// Where they have to end.
+    end: u64,
     extents: u64,
-    pages: u64,
+    data: u64,
+    zero: u64,
 }
 
 impl<'a, S: ReadAt> Tables<'a, S> {
     pub(super) fn new(seeker: &'a Seeker<S>, quick: &Quick) -> Self {
         let vm = quick.vm().clone();
-        let tree = RootBuilder::new(vm.memory.clone());
+        let tree = RootBuilder::over(vm.memory.clone(), seeker.header().rest());
         let left = Some((seeker.index().maps.iter(), tree));
-        Self { seeker, vm, left, free: quick.memory_at, extents: 0, pages: 0 }
+        Self {
+            seeker,
+            vm,
+            left,
+            free: quick.memory_at,
+            end: quick.memory_end,
+            extents: 0,
+            data: 0,
+            zero: 0,
+        }
     }
 
     fn table(&mut self, listed: &MapRef, tree: &mut RootBuilder) -> Result<MapTable, ReadError> {
@@ -45,15 +57,18 @@ impl<'a, S: ReadAt> Tables<'a, S> {
             if entry.gpa < tree.next_gpa() {
                 return Err(wrong(unordered(entry.gpa, tree.next_gpa())).into());
             }
+            entry.fits(self.seeker.header().rest()).map_err(wrong)?;
             let present = self.vm.memory.pages(entry.gpa, entry.end());
-            if u64::from(entry.data_pages) > present {
-                let (what, found) = ("the number of data pages", entry.data_pages.to_string());
+            if entry.named() > present {
+                let what = "the number of data and zero pages";
+                let found = entry.named().to_string();
                 let must = "it is at most that of the pages of RAM in the block";
                 return Err(wrong(Fault::Value { what, found, must, rule: "§6.2.3" }).into());
             }
             tree.block(entry.gpa, entry.size.into(), entry.root);
             self.free = entry.offset.saturating_add(entry.length);
-            self.pages = self.pages.saturating_add(entry.data_pages.into());
+            self.data = self.data.saturating_add(entry.data_pages.into());
+            self.zero = self.zero.saturating_add(entry.zero_pages.into());
         }
         same("the offset of the MAP part", &listed.offset, &self.free, "§2.1").map_err(wrong)?;
         self.free = listed.offset.saturating_add(listed.length);
@@ -66,10 +81,16 @@ impl<'a, S: ReadAt> Tables<'a, S> {
         let index = self.seeker.index();
         let totals = &index.totals;
         let wrong = |fault: Fault| self.seeker.wrong(fault);
-        same("the offset of INDEX", &self.seeker.index_at(), &self.free, "§2.1").map_err(wrong)?;
+        same("the end of memory", &self.end, &self.free, "§2.1").map_err(wrong)?;
         same("extents", &totals.extents, &self.extents, "§7.1.5").map_err(wrong)?;
-        same("pages_data", &totals.pages_data, &self.pages, "§7.1.4").map_err(wrong)?;
-        same("memory_root", &index.memory_root, &tree.finish(), "§7.1.3").map_err(wrong)?;
+        same("pages_data", &totals.pages_data, &self.data, "§7.1.4").map_err(wrong)?;
+        let root = tree.finish();
+        let Some(delta) = &index.delta else {
+            same("memory_root", &index.memory_root, &root, "§7.1.3").map_err(wrong)?;
+            return Ok(());
+        };
+        same("pages_zero", &totals.pages_zero, &self.zero, "§7.1.4").map_err(wrong)?;
+        same("delta_root", &delta.delta_root, &root, "§7.1.8").map_err(wrong)?;
         Ok(())
     }
 }

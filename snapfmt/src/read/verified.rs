@@ -1,17 +1,55 @@
 //! What only a complete check can make (laws 1 and 4).
 
+use std::fmt;
+
 use crate::bhyve::{Finding, Severity};
 use crate::digest::Digest;
 use crate::layout::header::Header;
 use crate::layout::trailer::Trailer;
 use crate::part::device::{Record, RecordId};
+use crate::part::extent::DeltaExtent;
 use crate::part::index::Index;
 use crate::part::vm::Vm;
 
+/// What a check of a delta alone leaves open (§13.4): `memory_root`, and with it `content`; and
+/// these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Extents whose root was not checked against their pages, which are differences in part.
+    pub extents: u64,
+    /// The pages that are.
+    pub pages: u64,
+}
+
+impl Unsettled {
+    pub(super) fn note(&mut self, extent: &DeltaExtent) {
+        if let Some(xor) = extent.head().xor() {
+            self.extents = self.extents.saturating_add(1);
+            self.pages = self.pages.saturating_add(xor.count() as u64);
+        }
+    }
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory_root and content, which take the parent")?;
+        match (self.extents, self.pages) {
+            (0, _) => Ok(()),
+            (extents, pages) => write!(
+                f,
+                ", and root and leaves of {extents} extents with {pages} pages stored as \
+                 differences from the parent's"
+            ),
+        }
+    }
+}
+
 /// A file in which every digest has matched over the bytes as read, and every part agrees with the
 /// index. Intact and well formed; not therefore authentic, nor a state that a machine can be in.
+/// What a delta says of its state was only checked together with its parents, see
+/// [`unsettled`](Self::unsettled).
 ///
-/// Only a walk that came to its end gives one:
+/// Only a walk that came to its end, or the check of a whole chain, gives one:
 ///
 /// ```compile_fail,E0624
 /// use snapfmt::read::Verified;
@@ -25,6 +63,7 @@ pub struct Verified {
     findings: Vec<Finding>,
     root: Digest,
     size: u64,
+    unsettled: Option<Unsettled>,
 }
 
 impl Verified {
@@ -34,9 +73,17 @@ impl Verified {
         index: Index,
         findings: Vec<Finding>,
         trailer: &Trailer,
+        unsettled: Option<Unsettled>,
     ) -> Self {
         let (root, size) = (trailer.root, trailer.size);
-        Self { header, vm, index, findings, root, size }
+        Self { header, vm, index, findings, root, size, unsettled }
+    }
+
+    /// What was not checked because it takes the parent; nothing of a full file, and of a delta
+    /// that was checked as a link of its chain.
+    #[must_use]
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        self.unsettled
     }
 
     /// What the structure rules say of `.meta` and its records ([`crate::bhyve::check`]).

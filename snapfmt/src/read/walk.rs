@@ -11,14 +11,15 @@ use crate::layout::header::{self, Header};
 use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
 use crate::ledger::Ledger;
+use crate::memory::tree::Rest;
 use crate::part::Intact;
-use crate::part::extent::Extent;
+use crate::part::extent::{DeltaExtent, Extent};
 use crate::part::index::Index;
-use crate::part::map::{MapEntry, MapTable};
+use crate::part::map::MapTable;
 use crate::part::vm::Vm;
 use crate::read::index::compare;
 use crate::read::listed::{Part, open_listed};
-use crate::read::verified::Verified;
+use crate::read::verified::{Unsettled, Verified};
 
 /// What a [`Walk`] needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct Walk {
     header: Option<Header>,
     ledger: Ledger,
     vm: Option<Vm>,
+    unsettled: Unsettled,
 }
 
 impl Default for Walk {
@@ -65,8 +67,15 @@ impl Walk {
     /// Starts before the header block.
     #[must_use]
     pub fn new() -> Self {
-        let ledger = Ledger::new(Digest::of(&[]));
-        Self { state: State::Header, offset: 0, header: None, ledger, vm: None }
+        let ledger = Ledger::new(Digest::of(&[]), Rest::Zero);
+        Self {
+            state: State::Header,
+            offset: 0,
+            header: None,
+            ledger,
+            vm: None,
+            unsettled: Unsettled::default(),
+        }
     }
 
     /// The offset in the file of the next byte.
@@ -188,7 +197,7 @@ impl Walk {
 
     fn header(&mut self, bytes: &[u8]) -> Result<Part, Error> {
         let (header, digest) = Header::check(bytes)?;
-        self.ledger = Ledger::new(digest);
+        self.ledger = Ledger::new(digest, header.rest());
         self.header = Some(header.clone());
         self.state = State::Frame;
         Ok(Part::Header(header))
@@ -196,12 +205,15 @@ impl Walk {
 
     fn body(&mut self, part: Intact) -> Result<Part, Error> {
         Ok(match part.kind() {
-            Kind::Extent => Part::Extent(self.extent(&part)?),
+            Kind::Extent => self.extent(&part)?,
             Kind::Map => Part::Map(self.map(&part)?),
             Kind::Index => {
                 let index = Index::open(&part)?;
                 let findings = self.ledger.findings();
-                let seen = self.ledger.index().map_err(|fault| part.wrong(fault))?;
+                let seen = self
+                    .ledger
+                    .index(Some(index.memory_root))
+                    .map_err(|fault| part.wrong(fault))?;
                 compare(&index, &seen).map_err(|fault| part.wrong(fault))?;
                 let (at, length, root) = (part.offset(), part.length(), part.digest());
                 let placed = PlacedIndex { at, length, root, findings };
@@ -219,16 +231,26 @@ impl Walk {
         })
     }
 
-    fn extent(&mut self, part: &Intact) -> Result<Extent, Error> {
+    fn extent(&mut self, part: &Intact) -> Result<Part, Error> {
         let Some(vm) = &self.vm else {
             let why = "the first part is VM";
             return Err(part.wrong(Fault::Order { found: Kind::Extent, why }));
         };
-        let extent = Extent::open(part, &vm.memory)?;
-        let (offset, length, digest) = (part.offset(), part.length(), part.digest());
-        let entry = MapEntry::of(&extent.block, extent.root, offset, length, digest);
-        self.ledger.extent(entry, extent.stored).map_err(|fault| part.wrong(fault))?;
-        Ok(extent)
+        let rest = self.header.as_ref().map_or(Rest::Zero, Header::rest);
+        let (entry, opened) = match rest {
+            Rest::Zero => {
+                let extent = Extent::open(part, &vm.memory)?;
+                (extent.entry(part), Part::Extent(extent))
+            }
+            Rest::Inherited => {
+                let extent = DeltaExtent::open(part, &vm.memory)?;
+                self.unsettled.note(&extent);
+                (extent.entry(part), Part::Delta(extent))
+            }
+        };
+        let stored = part.payload().len() as u64;
+        self.ledger.extent(entry, stored).map_err(|fault| part.wrong(fault))?;
+        Ok(opened)
     }
 
     fn map(&mut self, part: &Intact) -> Result<MapTable, Error> {
@@ -264,7 +286,9 @@ impl Walk {
         let (Some(header), Some(vm)) = (self.header.take(), self.vm.take()) else {
             return Err(self.excess());
         };
-        let verified = Verified::new(header, vm, index, placed.findings.clone(), &trailer);
+        let unsettled = header.parent.is_some().then_some(self.unsettled);
+        let findings = placed.findings.clone();
+        let verified = Verified::new(header, vm, index, findings, &trailer, unsettled);
         self.state = State::End(Box::new(verified));
         Ok(())
     }

@@ -16,8 +16,9 @@ use snapfmt::layout::header::{self, Header};
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
+use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::write::{Sealed, Writer};
 
 use crate::cmd::help;
@@ -47,6 +48,10 @@ pub struct Args {
     /// How to store RAM and records: `none`, `zstd` or `zstd:LEVEL` (-7 to 19).
     #[arg(long, default_value = "zstd", value_name = "METHOD", allow_hyphen_values = true)]
     compress: Method,
+    /// Store the digest of every page, too: 32 bytes each. Deltas against the snapshot are then
+    /// computed without reading its RAM.
+    #[arg(long)]
+    page_digests: bool,
     /// The VM's configuration, to keep with its state: a bhyve_config(5) file, or a file with the
     /// command line that started it.
     #[arg(long, value_name = "FILE")]
@@ -295,7 +300,7 @@ fn write(
     let segments = layout.segments().map(|s| Segment { gpa: s.gpa, len: s.len }).collect();
     let memory = MemoryMap::new(segments)?;
     let (ncpus, memflags) = (meta.vm.ncpus.into(), meta.vm.memflags);
-    let vm = Vm { name: meta.vm.name.clone(), ncpus, memflags, memory };
+    let vm = Vm { arch: AMD64.to_owned(), name: meta.vm.name.clone(), ncpus, memflags, memory };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let header = Header {
         producer: concat!("snaptool ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -303,6 +308,7 @@ fn write(
         vm_name: vm.name.clone(),
         vm_uuid: config.and_then(|config| config.uuid.clone()),
         created: now,
+        parent: None,
         incompatible: Vec::new(),
         compatible: Vec::new(),
     };
@@ -312,7 +318,8 @@ fn write(
     };
     let text = MetaText { generation, text: set.text.clone() };
     let mut out = Vec::new();
-    let mut writer = Writer::begin(&header, vm, &text, args.compress.0, &mut out)?;
+    let form = Form { leaves: args.page_digests, ..Form::from(args.compress.0) };
+    let mut writer = Writer::begin(&header, vm, &text, form, &mut out)?;
     if let Some(config) = config {
         writer.config(&config.text, &mut out)?;
     }

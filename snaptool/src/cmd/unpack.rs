@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use snapfmt::bhyve::Severity;
 use snapfmt::bhyve::set::{Files, RamLayout};
+use snapfmt::layout::header::Header;
 use snapfmt::memory::block::Block;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::{Part, StreamError, Verified, read_all};
@@ -117,6 +118,8 @@ impl StagedSet {
     /// Stages a part whose digests have matched.
     fn take(&mut self, part: Part) -> anyhow::Result<()> {
         match part {
+            // What is missing in it would be zeros in the RAM file.
+            Part::Header(Header { parent: Some(_), .. }) | Part::Delta(_) => return Err(delta()),
             Part::Vm(vm) => {
                 self.layout = Some(layout(&vm)?);
                 self.ram.set_len(vm.memory.size())?;
@@ -178,6 +181,12 @@ fn not_interrupted(files: &Files) -> anyhow::Result<()> {
     ))
     .hint(format!("if nobody needs it, remove {} and try again", names.join(" and ")))
     .into())
+}
+
+fn delta() -> anyhow::Error {
+    Trouble::new("this is a delta: it holds only what changed since its parent")
+        .hint("three files take the whole state")
+        .into()
 }
 
 fn outside() -> anyhow::Error {

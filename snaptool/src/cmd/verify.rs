@@ -71,6 +71,8 @@ const AUTHENTIC: &str = "authenticity: whoever can change a file can also change
 const FIELDS: &str = "fields: whether the values in the records are ones that a host survives";
 const RAM_PAGES: &str = "RAM: the pages themselves";
 const RAM_MAPS: &str = "RAM: the maps of its extents";
+const STATE: &str = "state: memory_root and content of a delta, and pages that are stored as \
+                     differences, which take its parents";
 const THREE_RAM: &str = "RAM and records: bhyve's three files have no checksums";
 
 /// Runs the command.
@@ -155,6 +157,7 @@ fn from_front(
         Ok(verified) => {
             report.identify(verified.root(), verified.index().content, args);
             report.findings.extend(from_rules(verified.findings()));
+            report.not_checked.extend(verified.unsettled().map(|_| STATE));
         }
         Err(StreamError::Format(error)) => report.findings.push(from_error(&error, path)),
         Err(StreamError::Io { source, .. }) => return Err(source.into()),
@@ -178,6 +181,7 @@ fn by_seeking(
             report.not_checked.push(RAM_MAPS);
         }
         report.not_checked.push(RAM_PAGES);
+        report.not_checked.extend(seeker.header().parent.as_ref().map(|_| STATE));
         report.identify(seeker.root(), seeker.index().content, args);
         report.findings.extend(from_rules(quick.findings()));
         Ok(())

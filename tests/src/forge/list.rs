@@ -3,6 +3,8 @@
 /// A value of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
+    /// Nothing but the name.
+    Null,
     /// A number.
     Number(u64),
     /// A string, without its NUL.
@@ -62,6 +64,12 @@ impl List {
         self.with(name, Value::Bytes(value.into()))
     }
 
+    /// The value of the first pair of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// Puts another value in the place of that of `name`, or appends the pair.
     pub fn set(&mut self, name: &str, value: Value) {
         match self.pairs.iter_mut().find(|(known, _)| known == name) {
@@ -119,6 +127,7 @@ fn pair(out: &mut Vec<u8>, code: u8, name: &str, size: usize, items: usize) {
 impl Value {
     fn write(&self, name: &str, out: &mut Vec<u8>, headers: &mut Vec<usize>) {
         match self {
+            Self::Null => pair(out, 1, name, 0, 0),
             Self::Number(number) => {
                 pair(out, 3, name, 8, 0);
                 out.extend(number.to_le_bytes());

@@ -3,15 +3,21 @@
 //! A [`Plan`] says what the file holds. [`forge_with`] shows every piece to a hook before anything
 //! is digested, so that a test can break exactly one rule while all digests match.
 
+pub mod fields;
+mod index;
 pub mod list;
+mod piece;
 pub mod plan;
 pub mod table;
 pub mod tree;
 
+pub use fields::Fields;
 pub use list::{List, Value};
+pub use piece::{Fact, Piece};
 pub use plan::{Extent, Plan, Record};
 pub use table::{Place, places, reseal};
 
+use index::{Laid, index, map};
 use tree::{Sum, sum};
 
 /// The header block, before its digest.
@@ -27,46 +33,6 @@ pub struct Head {
     pub size: Option<u32>,
     /// Bytes written over the finished block, by offset.
     pub over: Vec<(usize, Vec<u8>)>,
-}
-
-/// What later pieces need to know of a piece.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
-    /// Nothing: INDEX lists type, offset, length and digest.
-    Plain,
-    /// A record: section, name, size and digest.
-    Record(String, String, u64, Sum),
-    /// An extent: address, size, number of data pages, subtree root.
-    Extent(u64, u64, u64, Sum),
-    /// To be filled with the table of the extents before.
-    Map,
-    /// To be filled with the index.
-    Index,
-}
-
-/// A part, before its digests.
-#[derive(Debug, Clone)]
-pub struct Piece {
-    /// The type.
-    pub kind: u32,
-    /// The frame's flags.
-    pub flags: u32,
-    /// The alignment of the payload.
-    pub align: u32,
-    /// The pairs.
-    pub list: List,
-    /// What is packed in place of `list`.
-    pub packed: Option<Vec<u8>>,
-    /// The payload as stored.
-    pub payload: Vec<u8>,
-    /// The digest that the frame states in place of that of the nvlist.
-    pub nvlist_digest: Option<Sum>,
-    /// The digest that the frame states in place of that of the payload.
-    pub payload_digest: Option<Sum>,
-    /// Bytes written over the frame before its digest, by offset.
-    pub over: Vec<(usize, Vec<u8>)>,
-    /// For MAP and INDEX.
-    pub fact: Fact,
 }
 
 /// The trailer, before its digest.
@@ -99,101 +65,11 @@ pub enum Step<'a> {
     Tail(&'a mut Tail),
 }
 
-/// The magic of a zstd frame and the like aside, all payloads go through here.
-fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
-    let stored = zstd::bulk::compress(bytes, 3).unwrap();
-    (stored.len() < bytes.len()).then_some(stored)
-}
-
-impl Piece {
-    /// A part of this type, as plain as it can be.
-    #[must_use]
-    pub fn new(kind: u32, list: List, payload: Vec<u8>) -> Self {
-        Self {
-            kind,
-            flags: 0,
-            align: 1,
-            list,
-            packed: None,
-            payload,
-            nvlist_digest: None,
-            payload_digest: None,
-            over: Vec::new(),
-            fact: Fact::Plain,
-        }
-    }
-
-    fn record(record: &Record, zstd: bool) -> Self {
-        let Record { section, name, bytes } = record;
-        let digest = sum(&[bytes]);
-        let stored = if zstd { compressed(bytes) } else { None };
-        let list = List::new()
-            .text("section", section)
-            .text("name", name)
-            .number("size", bytes.len() as u64)
-            .bytes("sha256", &digest)
-            .text("encoding", if stored.is_some() { "zstd" } else { "raw" });
-        let fact = Fact::Record(section.clone(), name.clone(), bytes.len() as u64, digest);
-        Self { fact, ..Self::new(16, list, stored.unwrap_or_else(|| bytes.clone())) }
-    }
-
-    fn extent(extent: &Extent, root: Sum, zstd: bool) -> Self {
-        let Extent { gpa, size, pages } = extent;
-        let mut bitmap = vec![0; (size / 4096 / 8) as usize];
-        for number in pages.keys().filter(|&&number| number < size / 4096) {
-            bitmap[(number / 8) as usize] |= 1 << (number % 8);
-        }
-        let bytes: Vec<u8> = pages.values().flatten().copied().collect();
-        let list = List::new().number("gpa", *gpa).number("size", *size).bytes("data", &bitmap);
-        let fact = Fact::Extent(*gpa, *size, pages.len() as u64, root);
-        match if zstd { compressed(&bytes) } else { None } {
-            Some(stored) => {
-                let list = list.text("encoding", "zstd").bytes("root", &root);
-                Self { fact, ..Self::new(32, list, stored) }
-            }
-            None => Self {
-                flags: 1,
-                align: 4096,
-                payload_digest: Some(root),
-                fact,
-                ..Self::new(32, list.text("encoding", "raw"), bytes)
-            },
-        }
-    }
-
-    /// The part as stored at `at`, and its frame digest.
-    fn frame(&self, at: u64) -> (Vec<u8>, Sum) {
-        let list = self.packed.clone().unwrap_or_else(|| self.list.pack());
-        let mut out = b"BHYVPART".to_vec();
-        out.extend(self.kind.to_le_bytes());
-        out.extend(self.flags.to_le_bytes());
-        out.extend((list.len() as u32).to_le_bytes());
-        out.extend(self.align.to_le_bytes());
-        out.extend((self.payload.len() as u64).to_le_bytes());
-        out.extend(self.nvlist_digest.unwrap_or_else(|| sum(&[&list])));
-        out.extend(self.payload_digest.unwrap_or_else(|| sum(&[&self.payload])));
-        for (offset, bytes) in &self.over {
-            out[*offset..offset + bytes.len()].copy_from_slice(bytes);
-        }
-        let digest = sum(&[&out]);
-        out.extend(digest);
-        out.extend(list);
-        let align = if self.payload.is_empty() { 1 } else { u64::from(self.align.max(1)) };
-        while !(at + out.len() as u64).is_multiple_of(align) {
-            out.push(0);
-        }
-        out.extend(&self.payload);
-        while !(at + out.len() as u64).is_multiple_of(64) {
-            out.push(0);
-        }
-        (out, digest)
-    }
-}
-
 impl Plan {
     fn head(&self) -> Head {
         let mut ident = [0; 64];
         ident[..22].copy_from_slice(b"BHYVE CHECKPOINT IMAGE");
+        ident[56] = 1;
         let mut list = List::new()
             .text("producer", &self.producer)
             .text("uuid", &self.uuid)
@@ -201,40 +77,14 @@ impl Plan {
         if let Some(uuid) = &self.vm_uuid {
             list = list.text("vm_uuid", uuid);
         }
-        let list = list.number("created", self.created);
+        let mut list = list.number("created", self.created);
+        if let Some(parent) = &self.parent {
+            let pairs = List::new().bytes("content", &parent.content()).text("uuid", &parent.uuid);
+            list = list
+                .with("parent", Value::List(pairs))
+                .with("incompatible", Value::Texts(vec!["delta".to_owned()]));
+        }
         Head { ident, list, packed: None, size: None, over: Vec::new() }
-    }
-
-    fn pieces(&self) -> Vec<Piece> {
-        let (gpa, len) = self.segments.iter().copied().unzip();
-        let vm = List::new()
-            .text("name", &self.name)
-            .number("ncpus", self.ncpus)
-            .number("memsize", self.memsize())
-            .number("memflags", self.memflags)
-            .with("gpa", Value::Numbers(gpa))
-            .with("len", Value::Numbers(len));
-        let meta = List::new().text("generation", &self.generation.to_string());
-        let mut pieces = vec![Piece::new(1, vm, Vec::new()), Piece::new(2, meta, self.meta_text())];
-        if let Some((kind, text)) = &self.config {
-            pieces.push(Piece::new(0x8000_0003, List::new().text("kind", kind), text.clone()));
-        }
-        for (kind, list, payload, align) in &self.optional {
-            let piece = Piece::new(*kind, list.clone(), payload.clone());
-            pieces.push(Piece { align: *align, ..piece });
-        }
-        pieces.extend(self.records.iter().map(|record| Piece::record(record, self.zstd)));
-        let memory = self.memory();
-        for extents in self.extents.chunks(self.per_map) {
-            for extent in extents {
-                let size = extent.size.max(4096).next_power_of_two();
-                let root = memory.block(extent.gpa, size);
-                pieces.push(Piece::extent(extent, root, self.zstd));
-            }
-            pieces.push(Piece { fact: Fact::Map, ..Piece::new(33, List::new(), Vec::new()) });
-        }
-        pieces.push(Piece { fact: Fact::Index, ..Piece::new(48, List::new(), Vec::new()) });
-        pieces
     }
 
     /// The file that the plan gives.
@@ -242,16 +92,6 @@ impl Plan {
     pub fn forge(&self) -> Vec<u8> {
         forge_with(self, &mut |_| {})
     }
-}
-
-/// A piece that was laid out.
-struct Laid {
-    kind: u32,
-    at: u64,
-    len: u64,
-    digest: Sum,
-    stored: u64,
-    fact: Fact,
 }
 
 /// The file that the plan gives, after `hook` has changed its pieces.
@@ -266,7 +106,7 @@ pub fn forge_with(plan: &Plan, hook: &mut dyn FnMut(Step<'_>)) -> Vec<u8> {
     for mut piece in pieces {
         match piece.fact {
             Fact::Map => {
-                let all = laid.iter().filter(|laid| matches!(laid.fact, Fact::Extent(..)));
+                let all = laid.iter().filter(|laid| matches!(laid.fact, Fact::Extent { .. }));
                 let table: Vec<_> = all.skip(listed).collect();
                 (piece.list, piece.payload) = map(listed as u64, &table);
                 listed += table.len();
@@ -324,67 +164,4 @@ impl Tail {
         bytes.extend(sum(&[&bytes]));
         bytes
     }
-}
-
-fn map(first: u64, extents: &[&Laid]) -> (List, Vec<u8>) {
-    let list = List::new().number("first", first).number("count", extents.len() as u64);
-    let mut table = Vec::new();
-    for laid in extents {
-        let Fact::Extent(gpa, size, pages, root) = &laid.fact else { continue };
-        table.extend(gpa.to_le_bytes());
-        table.extend(laid.at.to_le_bytes());
-        table.extend(laid.len.to_le_bytes());
-        table.extend((*size as u32).to_le_bytes());
-        table.extend((*pages as u32).to_le_bytes());
-        table.extend(laid.digest);
-        table.extend(root);
-    }
-    (list, table)
-}
-
-fn index(plan: &Plan, header: Sum, laid: &[Laid]) -> (List, Vec<u8>) {
-    let (mut data, mut extents, mut stored) = (0, 0, 0);
-    let (mut parts, mut table) = (Vec::new(), Vec::new());
-    let mut pending: Vec<u64> = Vec::new();
-    for part in laid {
-        let mut list = List::new()
-            .number("type", part.kind.into())
-            .number("offset", part.at)
-            .number("length", part.len)
-            .bytes("digest", &part.digest);
-        match &part.fact {
-            Fact::Extent(gpa, _, pages, _) => {
-                data += pages;
-                extents += 1;
-                stored += part.stored;
-                pending.push(*gpa);
-                continue;
-            }
-            Fact::Map => {
-                table.extend(part.at.to_le_bytes());
-                table.extend(part.len.to_le_bytes());
-                table.extend(pending.first().copied().unwrap_or(0).to_le_bytes());
-                table.extend((pending.len() as u64).to_le_bytes());
-                table.extend(part.digest);
-                pending.clear();
-                continue;
-            }
-            Fact::Record(section, name, size, digest) => {
-                list = list.text("section", section).text("name", name);
-                list = list.number("size", *size).bytes("sha256", digest);
-            }
-            Fact::Plain | Fact::Index => {}
-        }
-        parts.push(list);
-    }
-    let list = List::new()
-        .bytes("header", &header)
-        .bytes("content", &plan.content())
-        .bytes("memory_root", &plan.memory().root())
-        .number("pages_data", data)
-        .number("pages_zero", (plan.memsize() / 4096).saturating_sub(data))
-        .number("extents", extents)
-        .number("stored", stored)
-        .with("parts", Value::Lists(parts));
-    (list, table)
 }

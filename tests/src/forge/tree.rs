@@ -18,12 +18,19 @@ pub fn sum(pieces: &[&[u8]]) -> Sum {
     hasher.finalize().into()
 }
 
+/// The leaf of a page that holds these bytes.
+#[must_use]
+pub fn leaf(page: &[u8]) -> Sum {
+    sum(&[&[0], page])
+}
+
 /// All of guest-physical memory.
 #[derive(Debug, Clone)]
 pub struct Memory {
     segments: Vec<(u64, u64)>,
     pages: BTreeMap<u64, Vec<u8>>,
-    zero: Vec<Sum>,
+    /// What a page of RAM is where nothing was put.
+    present: Vec<Sum>,
     absent: Vec<Sum>,
 }
 
@@ -37,18 +44,28 @@ fn levels(leaf: Sum) -> Vec<Sum> {
 }
 
 impl Memory {
-    /// Memory of these segments, each an address and a length, and no data.
+    /// Memory of these segments, each an address and a length, and no data: all of it is zero.
     #[must_use]
     pub fn new(segments: &[(u64, u64)]) -> Self {
+        Self::of(segments, leaf(&[0; 4096]))
+    }
+
+    /// The memory of a delta before anything was put: all of it is inherited (§13.3).
+    #[must_use]
+    pub fn inherited(segments: &[(u64, u64)]) -> Self {
+        Self::of(segments, sum(&[&[3]]))
+    }
+
+    fn of(segments: &[(u64, u64)], present: Sum) -> Self {
         Self {
             segments: segments.to_vec(),
             pages: BTreeMap::new(),
-            zero: levels(sum(&[&[0], &[0; 4096]])),
+            present: levels(present),
             absent: levels(sum(&[&[2]])),
         }
     }
 
-    /// Puts data into the page at `gpa`.
+    /// Puts data, or zeros, into the page at `gpa`.
     pub fn put(&mut self, gpa: u64, page: &[u8]) {
         self.pages.insert(gpa / 4096, page.to_vec());
     }
@@ -77,11 +94,11 @@ impl Memory {
                 return self.absent[level as usize];
             }
             if present == end - first {
-                return self.zero[level as usize];
+                return self.present[level as usize];
             }
         }
         if level == 0 {
-            return sum(&[&[0], &self.pages[&first]]);
+            return leaf(&self.pages[&first]);
         }
         sum(&[&[1], &self.node(level - 1, 2 * index), &self.node(level - 1, 2 * index + 1)])
     }

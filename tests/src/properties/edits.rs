@@ -8,11 +8,13 @@ use arbitrary::{Result, Unstructured};
 use snapfmt::limits;
 use snapfmt::nvlist::{Flags, Nvlist, Options, OwnedValue};
 
+use crate::forge;
 use crate::images::plans;
 use crate::packed::{self, Order, scan};
 use crate::reseal::{
     self, CONFIG, DEVICE, EXTENT, HOST, INDEX, Image, MAP, META, Part, TRAILER, Tables, VM, pairs,
 };
+use crate::spec_rules::chain;
 
 /// Numbers around which something may happen.
 const NUMBERS: [u64; 16] = [
@@ -49,17 +51,45 @@ pub(crate) fn bases() -> &'static [Image] {
         };
         let mut images: Vec<_> = plans().into_iter().map(image).collect();
         images.push(with_optional_parts(&images[3]));
+        let forged = [
+            forge::Plan::small_zstd(),
+            forge::Plan::small_delta(),
+            forge::Plan { leaves: false, ..forge::Plan::small_xor() },
+            forge::Plan::small_xor(),
+        ];
+        images.extend(forged.map(|plan| Image::parse(&plan.forge()).expect("its parts")));
         images
+    })
+}
+
+/// Chains that are changed, the full file first.
+pub(super) fn chains() -> &'static [Vec<Image>] {
+    static CHAINS: OnceLock<Vec<Vec<Image>>> = OnceLock::new();
+    CHAINS.get_or_init(|| {
+        let chain = |what| {
+            let files = chain(what).into_iter();
+            files.map(|file| Image::parse(&file).expect("its parts")).collect()
+        };
+        [
+            "the small file",
+            "a delta",
+            "a delta to a delta",
+            "a delta in blocks of other sizes",
+            "a delta without extents",
+            "a delta without leaves",
+        ]
+        .map(chain)
+        .into()
     })
 }
 
 /// The image with a HOST part and one of a type that nobody knows.
 fn with_optional_parts(image: &Image) -> Image {
     let mut image = image.clone();
-    for kind in [HOST, UNKNOWN] {
+    for (place, kind) in [(3, HOST), (3, UNKNOWN), (image.parts.len() + 1, UNKNOWN)] {
         let nvlist = Nvlist::builder().string("from", "another").pack().expect("a list");
         let (flags, alignment, payload) = (0, 1, b"optional".to_vec());
-        image.parts.insert(3, Part { kind, flags, alignment, nvlist, payload });
+        image.parts.insert(place, Part { kind, flags, alignment, nvlist, payload });
     }
     Image::parse(&image.bytes(Tables::Rebuilt, true)).expect("its parts")
 }
@@ -108,7 +138,7 @@ fn scripted(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn edit(image: &mut Image, u: &mut Unstructured<'_>) -> Result<()> {
+pub(super) fn edit(image: &mut Image, u: &mut Unstructured<'_>) -> Result<()> {
     if image.parts.is_empty() {
         return Ok(());
     }
@@ -208,7 +238,21 @@ fn changed(list: &Nvlist, u: &mut Unstructured<'_>) -> Result<Nvlist> {
         }
         (3, _) => flags = Flags::from_bits(u.int_in_range(0..=3)?).unwrap_or_default(),
         (4, _) => {
-            let name = *u.choose(&["parent", "vm_uuid", "files", "incompatible", "x", "root"])?;
+            let name = *u.choose(&[
+                "parent",
+                "vm_uuid",
+                "files",
+                "incompatible",
+                "x",
+                "root",
+                "leaves",
+                "zero",
+                "xor",
+                "delta_root",
+                "pages_inherited",
+                "fields",
+                "bulk",
+            ])?;
             pairs.push((name.as_bytes().to_vec(), other(&OwnedValue::Null, u)?));
         }
         (_, Some((_, value))) => *value = other(value, u)?,

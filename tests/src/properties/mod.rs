@@ -4,6 +4,7 @@
 // A property that does not hold panics; that is what it is for. Numbers of a test are small.
 #![allow(clippy::panic, clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+mod chain;
 mod edits;
 mod nvlist_decode;
 mod nvlist_round_trip;
@@ -12,6 +13,7 @@ mod round_trip;
 mod split;
 mod three_files;
 
+pub use chain::chain;
 pub use nvlist_decode::nvlist_decode;
 pub use nvlist_round_trip::nvlist_round_trip;
 pub use open::open;
@@ -23,7 +25,8 @@ pub use three_files::three_files;
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All properties.
-pub const ALL: [Property; 6] = [
+pub const ALL: [Property; 7] = [
+    ("chain", chain),
     ("nvlist_decode", nvlist_decode),
     ("nvlist_round_trip", nvlist_round_trip),
     ("open", open),

@@ -7,7 +7,7 @@ use snapfmt::memory::block::Block;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::{Part, Seeker, Verified};
 use snapfmt::write::Sealed;
 use snapfmt::{Digest, limits};
@@ -85,6 +85,7 @@ fn plan(u: &mut Unstructured<'_>) -> Result<(Plan, bool)> {
     let memory = memory(u)?;
     let (name, good_name) = text(u)?;
     let vm = Vm {
+        arch: (*u.choose(&[AMD64, "arm64", "a_9"])?).to_owned(),
         name,
         ncpus: u.int_in_range(1..=1024)?,
         memflags: u.arbitrary::<u32>()?.into(),
@@ -107,7 +108,8 @@ fn plan(u: &mut Unstructured<'_>) -> Result<(Plan, bool)> {
     };
     let meta = images::meta(&vm, generation, &records);
     let good = good_name && good_records && good_header && good_config;
-    Ok((Plan { header, vm, meta, config, records, blocks, compression }, good))
+    let leaves = u.arbitrary()?;
+    Ok((Plan { header, vm, meta, config, records, blocks, compression, leaves }, good))
 }
 
 /// Some text, and whether it is surely a legal one.

@@ -9,7 +9,7 @@ use snapfmt::limits;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::Part;
 
 use super::one_line;
@@ -126,6 +126,7 @@ fn pack(text: &[u8], meta: &Meta, kern_len: u64) {
         return;
     };
     let vm = Vm {
+        arch: AMD64.to_owned(),
         name: meta.vm.name.clone(),
         ncpus: meta.vm.ncpus.into(),
         memflags: meta.vm.memflags,
@@ -138,6 +139,7 @@ fn pack(text: &[u8], meta: &Meta, kern_len: u64) {
         config: None,
         blocks: vec![images::block(0, 1 << 16, &[(0, 1)])],
         compression: Compression::Zstd(1),
+        leaves: true,
         records,
         vm,
     };

@@ -25,6 +25,16 @@ pub(super) fn index() -> Vec<Case> {
         let short = pair(48, name, Value::Bytes(vec![1; 33]));
         cases.push(case("7.1", &format!("{name} of 33 bytes"), ("pair", "32", INDEX), short));
     }
+    let one = ("value", "§7.1.8", INDEX);
+    for (name, value) in [("delta_root", digest()), ("pages_inherited", number(0))] {
+        let file = pair(48, name, value);
+        cases.push(case("7.1.8", &format!("{name} in a full file"), one, file));
+    }
+    let both = piece(48, |piece| {
+        piece.list.set("delta_root", digest());
+        piece.list.set("pages_inherited", number(0));
+    });
+    cases.push(case("7.1.8", "both in a full file", ("disagree", "§7.1.8", INDEX), both));
     let sums = piece(48, |piece| {
         piece.list.set("pages_data", number(u64::MAX));
         piece.list.set("pages_zero", number(65));

@@ -10,7 +10,7 @@ use super::{Case, Seek, case, number, pair, piece, piece_of, plan, text};
 const AT_0: &str = "memory extent at GPA 0x0";
 
 /// The plan's file with its first extent changed.
-fn first(plan: &Plan, change: impl Fn(&mut Piece)) -> Vec<u8> {
+pub(super) fn first(plan: &Plan, change: impl Fn(&mut Piece)) -> Vec<u8> {
     let mut done = false;
     forge_with(plan, &mut |step| match step {
         Step::Piece(piece) if piece.kind == 32 && !done => {
@@ -80,6 +80,31 @@ pub(super) fn extents() -> Vec<Case> {
     ]
 }
 
+pub(super) fn leaves() -> Vec<Case> {
+    let raw = Plan::small();
+    let value = ("value", "§6.2.10", AT_0);
+    let root = ("digest", "§6.2.8", AT_0);
+    let changed = |plan: &Plan, change: fn(&mut Vec<u8>)| {
+        first(plan, |piece| {
+            let Some(Value::Bytes(leaves)) = piece.list.get("leaves") else { unreachable!() };
+            let mut leaves = leaves.clone();
+            change(&mut leaves);
+            piece.list.set("leaves", Value::Bytes(leaves));
+        })
+    };
+    vec![
+        case("6.2.10", "a leaf less", value, changed(&raw, |leaves| leaves.truncate(32))),
+        case("6.2.10", "a leaf more", value, changed(&raw, |leaves| leaves.extend([0; 32]))),
+        case("6.2.10", "a byte less", value, changed(&raw, |leaves| leaves.truncate(63))),
+        case("6.2.10", "a byte more", value, changed(&raw, |leaves| leaves.push(0))),
+        case("6.2.8", "another leaf", root, changed(&raw, |leaves| leaves[63] ^= 1)),
+        case("6.2.8", "two leaves swapped", root, changed(&raw, |leaves| leaves.rotate_left(32))),
+        case("6.2.8", "another leaf, zstd", root, {
+            changed(&Plan::small_zstd(), |leaves| leaves[0] ^= 1)
+        }),
+    ]
+}
+
 pub(super) fn stored() -> Vec<Case> {
     let (raw, zstd) = (Plan::small(), Plan::small_zstd());
     let value = |rule| ("value", rule, AT_0);
@@ -93,7 +118,6 @@ pub(super) fn stored() -> Vec<Case> {
                 piece.payload_digest = None;
             })
         }),
-        case("6.2.6", "raw, alignment 1", value("§6.2.6"), first(&raw, |piece| piece.align = 1)),
         case("6.2.6", "zstd, with flag", value("§6.2.6"), first(&zstd, |piece| piece.flags = 1)),
         case("6.2.6", "zstd, aligned", value("§6.2.6"), first(&zstd, |piece| piece.align = 4096)),
         case("6.2.6", "a page less", value("§6.2.6"), {
@@ -144,10 +168,10 @@ fn overlapping() -> Vec<u8> {
     });
     let root = alone.memory().block(0, 128 << 10);
     let mut both = alone.clone();
-    both.extents.push(Extent { gpa: 64 << 10, size: 64 << 10, pages: [(1, page(9))].into() });
+    both.extents.push(Extent::new(64 << 10, &[(1, 9)]));
     first(&both, |piece| {
         piece.payload_digest = Some(root);
-        piece.fact = Fact::Extent(0, 128 << 10, 2, root);
+        piece.fact = Fact::Extent { gpa: 0, size: 128 << 10, data: 2, zero: 0, root };
     })
 }
 
@@ -158,6 +182,7 @@ fn many() -> Vec<u8> {
         gpa: number << 16,
         size: 64 << 10,
         pages: [(number % 16, vec![1; 4096])].into(),
+        ..Extent::default()
     };
     let plan = plan(|p| {
         p.segments = vec![(0, count << 16)];
@@ -280,8 +305,9 @@ pub(super) fn maps() -> Vec<Case> {
         byte("subtree root", 64),
         entry("6.5.1", "§6.2.1", "gpa not aligned", 0, &4096_u64.to_le_bytes()),
         entry("6.5.1", "§6.2.2", "size of the block", 24, &4096_u32.to_le_bytes()),
-        entry("6.5.1", "§6.2.3", "no data pages", 28, &[0; 4]),
-        entry("6.5.1", "§6.2.3", "17 data pages", 28, &17_u32.to_le_bytes()),
+        entry("6.5.1", "§6.2.3", "no data pages", 28, &[0; 2]),
+        entry("6.5.1", "§6.2.3", "17 data pages", 28, &17_u16.to_le_bytes()),
+        case("6.5.1", "zero pages in a full file", table, map(|piece| piece.payload[30] = 1)),
         entry("2.3", "§2.3", "offset", 8, &[1]),
         entry("2.3", "§2.3", "length", 16, &[1]),
         entry("2.3", "§2.3", "beyond 2^56", 8, &(1_u64 << 56).to_le_bytes()),

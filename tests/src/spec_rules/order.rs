@@ -6,6 +6,8 @@ use super::{Case, Seek, case, number, pieces, plan, text};
 
 const CONFIG: u32 = 0x8000_0003;
 const HOST: u32 = 0x8000_0004;
+const UNKNOWN: u32 = 0x8000_0077;
+const OTHER: &str = "optional (0x80000077) part";
 
 fn at(pieces: &[Piece], kind: u32) -> usize {
     pieces.iter().position(|piece| piece.kind == kind).unwrap()
@@ -42,6 +44,31 @@ fn added(kind: u32, times: usize) -> Vec<u8> {
             };
             pieces.insert(at(pieces, 16), Piece::new(kind, list, Vec::new()));
         }
+    })
+}
+
+/// The last part of type `kind` moved to the end of memory.
+fn behind(kind: u32) -> Vec<u8> {
+    pieces(|pieces| {
+        let last = pieces.iter().rposition(|piece| piece.kind == kind).unwrap();
+        let piece = pieces.remove(last);
+        pieces.insert(at(pieces, 48), piece);
+    })
+}
+
+/// Another part of type `kind` after memory.
+fn late(kind: u32) -> Vec<u8> {
+    pieces(|pieces| {
+        let index = at(pieces, 48);
+        pieces.insert(index, Piece::new(kind, List::new(), Vec::new()));
+    })
+}
+
+/// An optional part that is not known, `behind` pieces behind the first part of type `kind`.
+fn between(kind: u32, behind: usize) -> Vec<u8> {
+    pieces(|pieces| {
+        let place = at(pieces, kind) + behind;
+        pieces.insert(place, Piece::new(UNKNOWN, List::new(), Vec::new()));
     })
 }
 
@@ -85,6 +112,32 @@ pub(super) fn order() -> Vec<Case> {
         case("2.2", "a record in memory", order("DEVICE part"), moved(16, 33)),
         case("2.2", "memory before a record", order("DEVICE part"), moved(32, 16)),
         case("2.2", "INDEX before MAP", index, late_map),
+        case("2.2", "CONFIG after memory", config, behind(CONFIG)),
+        case("2.2", "HOST after memory", order("optional (0x80000004) part"), late(HOST)),
+        case("2.2", "a record after memory", order("DEVICE part"), behind(16)),
+        case("2.2", "a record after an optional part after memory", order("DEVICE part"), {
+            pieces(|pieces| {
+                let last = pieces.iter().rposition(|piece| piece.kind == 16).unwrap();
+                let record = pieces.remove(last);
+                let index = at(pieces, 48);
+                let other = Piece::new(UNKNOWN, List::new(), Vec::new());
+                pieces.splice(index..index, [other, record]);
+            })
+        }),
+        case("2.2", "an optional part between records", order("DEVICE part"), {
+            pieces(|pieces| {
+                let record = at(pieces, 16);
+                let other = Piece::new(UNKNOWN, List::new(), Vec::new());
+                pieces.insert(record + 1, other);
+            })
+        }),
+        case("2.2", "an optional part between records and memory", order("EXTENT part"), {
+            between(32, 0)
+        })
+        .seek(Seek::Quick),
+        case("2.2", "an optional part between extents", order(OTHER), between(32, 1))
+            .seek(Seek::Quick),
+        case("2.2", "an optional part before MAP", order(OTHER), between(33, 0)).seek(Seek::Quick),
         case("2.2", "MAP before its extents", order("MAP part"), moved(33, 32)).seek(Seek::Map),
     ]
 }
@@ -92,13 +145,8 @@ pub(super) fn order() -> Vec<Case> {
 pub(super) fn counts() -> Vec<Case> {
     let optional = added(0x8000_0077, 64);
     let many = plan(|plan| {
-        plan.records = (0..1025)
-            .map(|n| Record {
-                section: "devices".to_owned(),
-                name: format!("d{n}"),
-                bytes: Vec::new(),
-            })
-            .collect();
+        plan.records =
+            (0..1025).map(|n| Record::new("devices", &format!("d{n}"), Vec::new())).collect();
     });
     let unknown = |kind| {
         pieces(|pieces| {

@@ -22,6 +22,10 @@ pub(super) fn vm() -> Vec<Case> {
     let many: Vec<_> = (0..65).map(|i| (i * 2 * P, P)).collect();
     let uneven = piece(1, |piece| piece.list.set("gpa", Value::Numbers(vec![0])));
     let cpus = ("value", "§5.1.2", "VM part");
+    let arch = |what: &str, arch: &str| {
+        let file = plan(|p| p.arch = arch.to_owned()).forge();
+        case("5.1.6", what, ("value", "§5.1.6", "VM part"), file)
+    };
     vec![
         case("5.1.1", "256 bytes", ("value", "§5.1.1", "header block"), {
             plan(|p| p.name = "n".repeat(256)).forge()
@@ -44,6 +48,10 @@ pub(super) fn vm() -> Vec<Case> {
             ("limit", "memflags", "VM part"),
             plan(|p| p.memflags = 1 << 32).forge(),
         ),
+        arch("an architecture without a name", ""),
+        arch("an architecture of 32 bytes", &"a".repeat(32)),
+        arch("an architecture in upper case", "AMD64"),
+        arch("an architecture with a hyphen", "x86-64"),
         case("5.1.5", "more lengths than addresses", wrong, uneven),
         segments("65 segments", &many),
         segments("descending", &[(1 << 32, P), (0, P)]),
@@ -69,6 +77,14 @@ fn said_of(plan: &Plan, from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(plan.meta_text()).unwrap();
     assert!(text.contains(from), "{text}");
     Plan { meta: Some(text.replacen(from, to, 1).into_bytes()), ..plan.clone() }.forge()
+}
+
+/// The small file with so many values in its `.meta` (§5.2.6).
+pub(super) fn valued(count: usize) -> Vec<u8> {
+    // The object; `basic metadata` and its four; two lists, each with a record of three.
+    let known = 1 + 5 + 2 * (1 + 1 + 3);
+    let zeros = vec!["0"; count - known - 1].join(",");
+    said("{\"basic metadata\"", &format!("{{\"more\":[{zeros}],\"basic metadata\""))
 }
 
 pub(super) fn meta() -> Vec<Case> {
@@ -109,6 +125,7 @@ pub(super) fn meta() -> Vec<Case> {
         case("5.2.4", "a negative number", broken, said("\"ncpus\": 2", "\"ncpus\": -2")),
         case("5.2.4", "a number with a point", broken, said("\"ncpus\": 2", "\"ncpus\": 2.0")),
         case("5.2.4", "a number as text", broken, said("\"ncpus\": 2", "\"ncpus\": \"2\"")),
+        case("5.2.6", "32769 values", broken, valued(32769)),
         case("5.2.5", "an offset that is another's", index, said("offset\": 140", "offset\": 0")),
         case("5.2.1", "name", meta, said("vm0", "vm1")),
         case("5.2.1", "no name", meta, said("\"vmname\": \"vm0\", ", "")),
@@ -181,7 +198,7 @@ pub(super) fn records() -> Vec<Case> {
 
 /// The pairs of each type of part, and the sections that errors in them name.
 const PAIRS: [(u32, &str, &[&str]); 7] = [
-    (1, "VM part", &["name", "ncpus", "memsize", "memflags", "gpa", "len"]),
+    (1, "VM part", &["arch", "name", "ncpus", "memsize", "memflags", "gpa", "len"]),
     (2, "META part", &["generation"]),
     (0x8000_0003, "CONFIG part", &["kind"]),
     (16, "DEVICE part", &["section", "name", "size", "sha256", "encoding"]),

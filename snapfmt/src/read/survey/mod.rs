@@ -19,10 +19,11 @@ use crate::layout::header::{self, Header};
 use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
 use crate::memory::map::MemoryMap;
+use crate::memory::tree::Rest;
 use crate::part::Intact;
 use crate::part::config::ConfigText;
 use crate::part::device::Record;
-use crate::part::extent::Extent;
+use crate::part::extent::{DeltaExtent, Extent, looks_like_a_delta};
 use crate::part::index::Index;
 use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
@@ -76,6 +77,7 @@ pub fn survey<S: ReadAt>(source: S, each: impl FnMut(u64, u64, Part)) -> Result<
         effort: Effort::new(size),
         spared: false,
         memory: None,
+        rest: None,
         scanned: false,
         digest: None,
         header: None,
@@ -105,6 +107,8 @@ struct Surveyor<S, F> {
     /// Whether the last damage is a part that was left alone.
     spared: bool,
     memory: Option<MemoryMap>,
+    /// What kind of file it is, where the header block is intact.
+    rest: Option<Rest>,
     /// Whether the last part was found by searching.
     scanned: bool,
     /// That of the header block, if it is intact.
@@ -153,6 +157,7 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
         let error = match checked {
             Ok((header, digest)) => {
                 self.digest = Some(digest);
+                self.rest = Some(header.rest());
                 self.spans.push(0, end, What::Header);
                 (self.each)(0, end, Part::Header(header));
                 return Ok(true);
@@ -401,9 +406,10 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
                 what = What::Memory(Run::extent(gpa, self.memory.is_some(), scanned));
                 match &self.memory {
                     Some(memory) => {
-                        let extent = open_extent(part, memory, scanned, &mut self.effort)?;
-                        block = Some((gpa, gpa.saturating_add(extent.block.size)));
-                        Some(Part::Extent(extent))
+                        let (extent, size) =
+                            open_extent(part, memory, self.rest, scanned, &mut self.effort)?;
+                        block = Some((gpa, gpa.saturating_add(size)));
+                        Some(extent)
                     }
                     None => None,
                 }
@@ -439,18 +445,32 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
     }
 }
 
-/// Of extents that were not searched for there are no more than memory has room for.
+/// Opens an extent, and gives the size of its block. Of extents that were not searched for there
+/// are no more than memory has room for.
 fn open_extent(
     part: &Intact,
     memory: &MemoryMap,
+    rest: Option<Rest>,
     scanned: bool,
     effort: &mut Effort,
-) -> Result<Extent, Error> {
+) -> Result<(Part, u64), Error> {
     if !scanned || part.frame().tree {
-        return Extent::open(part, memory);
+        return opened(part, memory, rest);
     }
     effort.extent(memory.size()).map_err(|fault| part.wrong(fault))?;
-    let extent = Extent::open(part, memory);
-    effort.decoded_extent(extent.as_ref().ok().map(|extent| extent.block.size));
+    let extent = opened(part, memory, rest);
+    effort.decoded_extent(extent.as_ref().ok().map(|(_, size)| *size));
     extent
+}
+
+/// Where the header block does not say what kind of file it is, each extent shows it.
+fn opened(part: &Intact, memory: &MemoryMap, rest: Option<Rest>) -> Result<(Part, u64), Error> {
+    if rest.map_or_else(|| looks_like_a_delta(part.nvlist()), |rest| rest == Rest::Inherited) {
+        let extent = DeltaExtent::open(part, memory)?;
+        let size = extent.head().size();
+        return Ok((Part::Delta(extent), size));
+    }
+    let extent = Extent::open(part, memory)?;
+    let size = extent.block.size;
+    Ok((Part::Extent(extent), size))
 }

@@ -4,7 +4,7 @@
 //! counts only where it can belong.
 
 use crate::error::Fault;
-use crate::layout::kind::Kind;
+use crate::layout::kind::{self, Kind, rank};
 use crate::limits;
 
 /// The parts that were admitted.
@@ -23,14 +23,13 @@ pub(super) struct Order {
 impl Order {
     /// Whether INDEX was there, so that only the trailer is left.
     pub(super) fn is_complete(&self) -> bool {
-        self.rank == Kind::Index.rank()
+        self.rank == rank::INDEX
     }
 
     /// Whether a part of this kind may follow those that were admitted.
     pub(super) fn ascends(&self, kind: Kind) -> Result<(), Fault> {
-        if kind.rank() < self.rank {
-            let why = "the order is VM, META, optional parts, DEVICE, memory, INDEX";
-            return Err(Fault::Order { found: kind, why });
+        if kind.rank_after(self.rank).is_none() {
+            return Err(Fault::Order { found: kind, why: kind::ORDER });
         }
         Ok(())
     }
@@ -49,7 +48,7 @@ impl Order {
             Kind::Vm => std::mem::replace(&mut self.vm, true),
             Kind::Meta => std::mem::replace(&mut self.meta, true),
             Kind::Config => std::mem::replace(&mut self.config, true),
-            Kind::Index => self.rank == Kind::Index.rank(),
+            Kind::Index => self.is_complete(),
             _ => false,
         };
         if once {
@@ -76,7 +75,7 @@ impl Order {
             }
             self.gpa = end;
         }
-        self.rank = kind.rank();
+        self.rank = kind.rank_after(self.rank).unwrap_or(self.rank);
         Ok(())
     }
 }

@@ -77,7 +77,8 @@ impl Facts {
 fn input(state: &State<'_>) -> Input {
     let digest = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
     let header = state.header.as_ref().map(|header| {
-        let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible } = header;
+        let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible, .. } =
+            header;
         json!({
             "producer": producer, "uuid": uuid, "vm_name": vm_name, "vm_uuid": vm_uuid,
             "created": created, "incompatible": incompatible, "compatible": compatible,
@@ -140,6 +141,7 @@ fn machine(a: &Vm, b: &Vm) -> Vec<Difference> {
     };
     let bytes = |value: &Value| size(value.as_u64().unwrap_or(0));
     let list = [
+        differ("arch", true, [json!(a.arch), json!(b.arch)], plain),
         differ("name", false, [json!(a.name), json!(b.name)], plain),
         differ("ncpus", true, [json!(a.ncpus), json!(b.ncpus)], plain),
         differ("memsize", true, [json!(a.memory.size()), json!(b.memory.size())], bytes),

@@ -8,7 +8,7 @@ use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::config::ConfigText;
 use snapfmt::part::device::RecordId;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::{Part, Quick, Seeker};
 
 use super::side::{Ram, Side, Stored, damaged};
@@ -108,6 +108,7 @@ impl<'a> State<'a> {
             records.push(RecordId::of(meta.key(record.section), &record.name, &bytes));
         }
         let vm = Vm {
+            arch: AMD64.to_owned(),
             name: meta.vm.name.clone(),
             ncpus: meta.vm.ncpus.into(),
             memflags: meta.vm.memflags,

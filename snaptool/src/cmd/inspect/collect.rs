@@ -80,6 +80,17 @@ impl<'a> Collector<'a> {
                 self.memory.verified_extents += 1;
                 self.memory.verified_pages += pages;
             }
+            Part::Delta(extent) => {
+                let head = extent.head();
+                let pages = head.data().count() as u64;
+                if let Some(counter) = &mut self.counter {
+                    counter.extent(head.gpa(), head.size(), pages, length);
+                }
+                if extent.is_settled() {
+                    self.memory.verified_extents += 1;
+                    self.memory.verified_pages += pages;
+                }
+            }
             Part::Map(_) => {}
             Part::Index(_) => what = Some(Kind::Index.to_string()),
             _ => what = Some("part".to_owned()),
@@ -215,7 +226,7 @@ pub(super) fn record_name(section: &str, name: &str) -> String {
 }
 
 fn header_facts(header: Header) -> facts::Header {
-    let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible } = header;
+    let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible, .. } = header;
     facts::Header {
         version: VERSION,
         producer,

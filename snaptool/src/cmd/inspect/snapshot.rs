@@ -131,7 +131,9 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
         collector.range(from, to.saturating_sub(from), None, "not-read");
     }
     let ending = seeker.size().saturating_sub(trailer::LEN as u64);
-    let index_at = if to > 0 { to } else { end_of_parts(index) };
+    // Optional parts may come after memory.
+    collector.facts.layout.sort_by_key(|range| range.offset);
+    let index_at = end_of_parts(index).max(to);
     let len = ending.saturating_sub(index_at);
     collector.range(index_at, len, Some(Kind::Index.to_string()), "intact");
     identities(&mut collector, seeker.root().to_string(), index, seeker.size());
@@ -318,6 +320,7 @@ fn claimed_header(claim: &HeaderFacts) -> facts::Header {
         incompatible,
         compatible,
         version,
+        ..
     } = claim.clone();
     facts::Header { version, producer, uuid, vm_name, vm_uuid, created, incompatible, compatible }
 }

@@ -8,7 +8,7 @@ use snapfmt::memory::block::Block;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::memory::tree::RootBuilder;
 use snapfmt::part::device::RecordId;
-use snapfmt::part::vm::Vm;
+use snapfmt::part::vm::{AMD64, Vm};
 
 use super::collect::{finding, meta_facts};
 use super::facts::{self, Facts};
@@ -130,6 +130,7 @@ fn memory(
     if let Some((told, stop)) = read {
         let root = hash(files, layout, &map, &mut counter, told, stop)?;
         let vm = Vm {
+            arch: AMD64.to_owned(),
             name: meta.vm.name.clone(),
             ncpus: meta.vm.ncpus.into(),
             memflags: meta.vm.memflags,

@@ -1,0 +1,138 @@
+//! What is decided, and what is read for it.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+
+use super::*;
+use crate::memory::bitmap::Bitmap;
+use crate::memory::map::Segment;
+use crate::memory::tree::block_root;
+
+const SIZE: u64 = 16 * limits::PAGE as u64;
+
+/// What a side knows without reading pages.
+#[derive(Clone, Copy, PartialEq)]
+enum Knows {
+    Root,
+    Leaves,
+    Nothing,
+}
+
+/// A side that counts the pages that it is asked for.
+struct Told {
+    block: Block,
+    knows: Knows,
+    read: Cell<usize>,
+}
+
+fn map() -> MemoryMap {
+    MemoryMap::new(vec![Segment { gpa: 0, len: 12 * limits::PAGE as u64 }]).unwrap()
+}
+
+fn page(fill: u8) -> Vec<u8> {
+    vec![fill; limits::PAGE]
+}
+
+fn told(knows: Knows, pages: &[(usize, Vec<u8>)]) -> Told {
+    let mut data = Bitmap::new(16);
+    pages.iter().for_each(|(index, _)| data.set(*index));
+    let pages = pages.iter().flat_map(|(_, page)| page.clone()).collect();
+    Told { block: Block { gpa: 0, size: SIZE, data, pages }, knows, read: Cell::new(0) }
+}
+
+impl Told {
+    fn known(&self) -> Leaves {
+        paged(&self.block).iter().map(|page| page.map(leaf)).collect()
+    }
+
+    fn true_root(&self) -> Digest {
+        block_root(&map(), 0, SIZE, &self.block.data, &self.block.pages)
+    }
+}
+
+impl Side for Told {
+    type Error = Infallible;
+
+    fn root(&mut self) -> Result<Option<Digest>, Infallible> {
+        Ok((self.knows == Knows::Root).then(|| self.true_root()))
+    }
+
+    fn leaves(&mut self) -> Result<Option<Leaves>, Infallible> {
+        Ok((self.knows == Knows::Leaves).then(|| self.known()))
+    }
+
+    fn pages(&mut self, wanted: Option<&[usize]>) -> Result<Read, Infallible> {
+        let wanted = wanted.map_or(usize::MAX, <[usize]>::len);
+        self.read.set(self.read.get().saturating_add(wanted));
+        let leaves = (self.knows == Knows::Root).then(|| self.known());
+        Ok(Read::new(self.block.clone(), leaves))
+    }
+}
+
+fn outcome(parent: &mut Told, new: &mut Told) -> Outcome {
+    let Ok(outcome) = compare(&map(), (0, SIZE), parent, new);
+    outcome
+}
+
+const ALL: [Knows; 3] = [Knows::Root, Knows::Leaves, Knows::Nothing];
+
+#[test]
+fn equal_areas_have_no_change_and_the_root_of_the_new_state() {
+    // A stored page of zeros is as good as none.
+    let (pages, same) = ([(1, page(5)), (2, page(0))], [(1, page(5))]);
+    for old in ALL {
+        for new in ALL {
+            let (mut old, mut new) = (told(old, &pages), told(new, &same));
+            let outcome = outcome(&mut old, &mut new);
+            assert_eq!(outcome, Outcome { root: new.true_root(), change: None });
+        }
+    }
+}
+
+#[test]
+fn areas_with_equal_roots_or_leaves_are_not_read() {
+    for knows in [Knows::Root, Knows::Leaves] {
+        let (mut old, mut new) = (told(knows, &[(3, page(1))]), told(knows, &[(3, page(1))]));
+        assert_eq!(outcome(&mut old, &mut new).change, None);
+        assert_eq!((old.read.get(), new.read.get()), (0, 0));
+    }
+}
+
+#[test]
+fn what_changed_is_the_same_whatever_is_known() {
+    let mut few = page(7);
+    few[8..16].fill(9);
+    let old = [(0, page(1)), (3, page(7)), (4, page(2)), (5, page(6))];
+    let new = [(0, page(1)), (3, few), (5, page(8)), (9, page(4))];
+    for old_knows in ALL {
+        for new_knows in ALL {
+            let (mut old, mut new) = (told(old_knows, &old), told(new_knows, &new));
+            let found = outcome(&mut old, &mut new);
+            assert_eq!(found.root, new.true_root());
+            let change = found.change.unwrap();
+            // Page 3 differs in one word, page 5 in all; page 9 was zero, page 4 is.
+            assert_eq!(change.data.pages().collect::<Vec<_>>(), [3, 5, 9]);
+            assert_eq!(change.zero.pages().collect::<Vec<_>>(), [4]);
+            assert_eq!(change.xor.unwrap().pages().collect::<Vec<_>>(), [3]);
+            assert_eq!(
+                change.leaves,
+                [&new.block.pages[4096..]]
+                    .map(|p| { p.chunks(4096).map(leaf).collect::<Vec<_>>() })[0]
+            );
+        }
+    }
+}
+
+#[test]
+fn where_leaves_are_known_only_pages_that_differ_are_read() {
+    let mut old = told(Knows::Leaves, &[(0, page(1)), (3, page(7)), (4, page(2))]);
+    let mut new = told(Knows::Leaves, &[(0, page(1)), (3, page(8)), (9, page(4))]);
+    assert!(outcome(&mut old, &mut new).change.is_some());
+    // Of the parent, only what a difference is taken from: page 3.
+    assert_eq!((old.read.get(), new.read.get()), (1, 3));
+    // New RAM is hashed, and the parent not read, unless pages of both differ.
+    let mut new = told(Knows::Nothing, &[(0, page(1)), (3, page(7)), (9, page(4))]);
+    let mut old = told(Knows::Leaves, &[(0, page(1)), (3, page(7)), (4, page(2))]);
+    assert!(outcome(&mut old, &mut new).change.is_some());
+    assert_eq!(old.read.get(), 0);
+}

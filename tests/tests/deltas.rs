@@ -1,0 +1,232 @@
+//! A delta by itself: what the writer refuses, how blocks are stored, and what is known without
+//! pages.
+
+// Helpers of tests fail as tests do; offsets of small files fit every type.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+use snapfmt::layout::header::Header;
+use snapfmt::memory::change::Change;
+use snapfmt::part::codec::Compression;
+use snapfmt::part::extent::{DeltaExtent, Form, Named};
+use snapfmt::part::map::MapEntry;
+use snapfmt::read::{Part, Seeker, survey};
+use snapfmt::write::{DeltaWriter, MemoryWriter, Writer};
+use snapfmt::{Digest, Error};
+use tests::drive::{Watched, quick_then_map, walk, walk_in_chunks, write};
+use tests::forge::{Plan, list};
+use tests::images;
+use tests::states::{header, vm};
+
+const SIZE: u64 = 64 << 10;
+
+fn begun(header: &Header, form: impl Into<Form>, out: &mut Vec<u8>) -> Writer {
+    let meta = images::meta(&vm(), 'B', &[]);
+    Writer::begin(header, vm(), &meta, form, out).unwrap()
+}
+
+fn delta(form: impl Into<Form>, out: &mut Vec<u8>) -> DeltaWriter {
+    begun(&header(1, Some(Digest::of(b"parent"))), form, out).changes().unwrap()
+}
+
+fn full(form: impl Into<Form>, out: &mut Vec<u8>) -> MemoryWriter {
+    begun(&header(1, None), form, out).memory().unwrap()
+}
+
+fn says(error: &Error, says: &str) {
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+fn noise(seed: u8) -> Vec<u8> {
+    let mut state = u64::from(seed) + 1;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..4096).map(next).collect()
+}
+
+/// The extents of the delta of one change, stored in this form.
+fn extents(change: &Change, form: impl Into<Form>) -> Vec<DeltaExtent> {
+    let mut out = Vec::new();
+    let mut writer = delta(form, &mut out);
+    writer.block(change, &mut out).unwrap();
+    writer.finish(Digest::of(b"state"), &mut out).unwrap();
+    assert!(quick_then_map(&out).iter().all(Result::is_ok));
+    let (parts, end) = walk_in_chunks(&out[..]);
+    end.unwrap();
+    let extent = |part| if let Part::Delta(extent) = part { Some(extent) } else { None };
+    parts.into_iter().filter_map(extent).collect()
+}
+
+#[test]
+fn only_a_file_with_a_parent_takes_changes() {
+    let mut out = Vec::new();
+    let error = begun(&header(1, None), Compression::None, &mut out).changes().err().unwrap();
+    says(&error, "§13.1");
+    let with = header(1, Some(Digest::of(b"parent")));
+    let error = begun(&with, Compression::None, &mut Vec::new()).memory().err().unwrap();
+    says(&error, "§13.1");
+}
+
+#[test]
+fn changes_that_could_not_be_read_are_not_written() {
+    let mut out = Vec::new();
+    let mut writer = delta(Compression::None, &mut out);
+    let mut refused = |change: &Change, rule| {
+        let before = out.clone();
+        says(&writer.block(change, &mut out).unwrap_err(), rule);
+        assert_eq!(out, before);
+    };
+    refused(&Change::new(0, SIZE), "§13.2.1");
+    let change = |gpa, size, page| {
+        let mut change = Change::new(gpa, size);
+        change.zero(page).unwrap();
+        change
+    };
+    refused(&change(0, SIZE / 2, 1), "§6.2.2");
+    refused(&change(4096, SIZE, 1), "§6.2.1");
+    // The first segment ends within this block.
+    refused(&change(18 * SIZE, SIZE, 15), "§13.2.1");
+    writer.block(&change(SIZE, SIZE, 0), &mut out).unwrap();
+    for gpa in [0, SIZE] {
+        says(&writer.block(&change(gpa, SIZE, 1), &mut out).unwrap_err(), "§6.2.7");
+    }
+    writer.finish(Digest::of(b"state"), &mut out).unwrap();
+    walk(&out).unwrap();
+}
+
+#[test]
+fn differences_are_stored_where_they_are_shorter() {
+    let mut change = Change::new(0, SIZE);
+    let (old, mut new) = (noise(1), noise(1));
+    new[7] ^= 1;
+    change.data(2, &new, Some(&old)).unwrap();
+    change.data(5, &noise(2), None).unwrap();
+    let [extent] = &extents(&change, Compression::Zstd(1))[..] else { panic!("one block") };
+    assert!(!extent.is_settled() && extent.stored() < 5000);
+    assert_eq!(extent.head().xor().unwrap().pages().collect::<Vec<_>>(), [2]);
+    // Raw pages are never differences, and neither is what does not shrink with them.
+    let [extent] = &extents(&change, Compression::None)[..] else { panic!("one block") };
+    assert!(extent.is_settled() && extent.head().xor().is_none() && extent.stored() == 8192);
+    let mut change = Change::new(0, SIZE);
+    change.data(2, &new, Some(&noise(3))).unwrap();
+    let [extent] = &extents(&change, Compression::Zstd(1))[..] else { panic!("one block") };
+    assert!(extent.is_settled() && extent.head().xor().is_none() && extent.stored() == 4096);
+}
+
+#[test]
+fn a_block_of_zero_pages_has_no_payload_and_no_leaves() {
+    let mut change = Change::new(0, SIZE);
+    change.zero(3).unwrap();
+    for compression in [Compression::None, Compression::Zstd(1)] {
+        let form = Form { leaves: true, ..compression.into() };
+        let [extent] = &extents(&change, form)[..] else { panic!("one block") };
+        assert_eq!((extent.stored(), extent.head().leaves()), (0, None));
+        assert!(extent.is_settled() && !extent.head().is_compressed());
+        let named: Vec<_> = extent.head().named().collect();
+        assert_eq!((named[2], named[3]), (Named::Not, Named::Zero));
+    }
+}
+
+fn entries(seeker: &Seeker<&[u8]>) -> Vec<MapEntry> {
+    let quick = seeker.quick(|_| ()).unwrap();
+    seeker.tables(&quick).flat_map(|table| table.unwrap().entries).collect()
+}
+
+#[test]
+fn leaves_are_known_from_frame_and_list_alone() {
+    let plan = Plan { extents: Plan::complete().extents, ..Plan::small() };
+    for (plan, zstd) in [(plan.clone(), false), (Plan { zstd: true, ..plan }, true)] {
+        let file = plan.forge();
+        let seeker = Seeker::open(&file[..]).unwrap();
+        let watched = Watched::new(&file);
+        let watching = Seeker::open(&watched).unwrap();
+        let quick = watching.quick(|_| ()).unwrap();
+        for entry in entries(&seeker) {
+            let before = watched.reads().len();
+            let head = watching.head(&quick, &entry).unwrap();
+            let read: usize = watched.reads()[before..].iter().map(|(_, len)| len).sum();
+            assert!(read < 1500, "{read}");
+            let extent = watching.extent(&quick, &entry).unwrap();
+            assert_eq!(head.leaves(), Some(&extent.leaves[..]));
+            assert_eq!((head.root(), head.is_compressed()), (extent.root, zstd));
+            assert!(extent.has_leaves);
+        }
+    }
+}
+
+#[test]
+fn a_stream_needs_no_aligned_pages() {
+    let mut blocks = images::plans()[1].blocks.clone();
+    blocks[0].pages = noise(9);
+    let files = [true, false].map(|aligned| {
+        let mut out = Vec::new();
+        let mut writer = full(Form { aligned, ..Compression::None.into() }, &mut out);
+        writer.block(&blocks[0], &mut out).unwrap();
+        let sealed = writer.finish(&mut out).unwrap();
+        assert_eq!(walk(&out).unwrap().index().memory_root, sealed.index.memory_root);
+        (out.len(), sealed.index.content)
+    });
+    assert_eq!(files[0].1, files[1].1);
+    assert!(files[0].0 > files[1].0 + 1000);
+}
+
+#[test]
+fn parts_after_memory_are_carried_behind_it() {
+    let late = vec![(0x8000_0077, list::List::default(), vec![7; 100], 1)];
+    let file = Plan { late, ..Plan::small() }.forge();
+    let (parts, end) = walk_in_chunks(&file[..]);
+    end.unwrap();
+    let Some(Part::Other(part)) = parts.iter().rev().nth(1) else { panic!("{parts:?}") };
+    let mut out = Vec::new();
+    let mut writer = full(Compression::Zstd(1), &mut out);
+    let block = images::block(0, SIZE, &[(1, 1)]);
+    writer.block(&block, &mut out).unwrap();
+    writer.carry(part, &mut out).unwrap();
+    writer.block(&images::block(SIZE, SIZE, &[(1, 1)]), &mut out).unwrap_err();
+    writer.finish(&mut out).unwrap();
+    let (parts, end) = walk_in_chunks(&out[..]);
+    let again = |part: &Part| matches!(part, Part::Other(other) if other.payload() == [7; 100]);
+    assert!(again(&parts[parts.len() - 2]));
+    assert_eq!(quick_then_map(&out), [Ok(()), Ok(())]);
+    let seeker = Seeker::open(&out[..]).unwrap();
+    let mut seen = Vec::new();
+    seeker.quick(|part| seen.push(part)).unwrap();
+    assert!(again(seen.last().unwrap()));
+    assert_eq!(seeker.root(), end.unwrap().root());
+    let whole = survey(&out[..], |_, _, _| ()).unwrap();
+    assert_eq!(whole.errors().next(), None);
+}
+
+#[test]
+fn a_survey_knows_the_extents_of_a_delta_also_without_its_header_block() {
+    let plan = Plan::small_xor();
+    for mut file in [plan.forge(), write(&plan, Compression::Zstd(3))] {
+        let count = |file: &[u8]| {
+            let (mut deltas, mut others) = (0, 0);
+            let survey = survey(file, |_, _, part| match part {
+                Part::Delta(_) => deltas += 1,
+                Part::Extent(_) => others += 1,
+                _ => {}
+            });
+            (deltas, others, survey.unwrap())
+        };
+        let (deltas, others, survey) = count(&file);
+        assert_eq!((deltas, others, survey.errors().count()), (2, 0, 0));
+        let inherited = survey.index.unwrap().show().delta.as_ref().map(|delta| delta.0);
+        assert_eq!(inherited, Some(60));
+        // A letter of the producer.
+        file[116] ^= 1;
+        let (deltas, others, survey) = count(&file);
+        assert_eq!((deltas, others, survey.errors().count()), (2, 0, 1));
+        let parent = survey.header.unwrap().show().parent.clone();
+        assert!(parent.is_some_and(|p| p.content.as_bytes() == &Plan::small().content()));
+    }
+}
