@@ -45,6 +45,7 @@ pub mod memory;
 pub mod nvlist;
 pub mod part;
 pub mod read;
+pub mod state;
 pub mod write;
 
 pub use digest::Digest;
