@@ -16,7 +16,8 @@
 //! Arrows between modules point one way:
 //! `limits, error, cursor, digest <- nvlist <- layout, memory, part <- ledger <- read | write`, and
 //! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
-//! against the parts. `read` and `write` do not know each other.
+//! against the parts. `read` and `write` do not know each other. `state` knows what fields a device
+//! record has; of the crate it uses `limits`, `nvlist` and `bhyve`.
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.

@@ -1,7 +1,7 @@
 //! Records made by hand from a description: any record that a layout can have, with small counts.
 //!
-//! Follows the description by itself and never calls the decoder, so that what it says of the places
-//! of fields is a second opinion.
+//! Follows the description by itself and never calls the decoder, so that what it says of the
+//! places of fields is a second opinion.
 
 use std::collections::HashMap;
 
@@ -148,7 +148,7 @@ impl Maker {
                 let size = 1 << u.int_in_range(0..=14)?;
                 some(u, size)?
             }
-            shape => some(u, shape.len().unwrap_or_default() as usize)?,
+            shape => some(u, shape.fixed_len().unwrap_or_default() as usize)?,
         };
         let offset = self.made.bytes.len() as u64;
         self.made.fields.push((key, offset, bytes.len() as u64));

@@ -3,15 +3,25 @@
 //! `expected.json` was written by the code that copies the fields, so it is the last word on names,
 //! places and values.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail as the test may"
+)]
+
 use std::path::Path;
 use std::{fs, io};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use snapfmt::bhyve::{Meta, Section};
+use snapfmt::bhyve::{Meta, Record, Section};
 use snapfmt::nvlist::{Options, View};
 use snapfmt::state::generic::{self, Outside};
-use snapfmt::state::{Child, Evidence, FieldRef, Fields, Form, Kind, Scope, Unknown};
+use snapfmt::state::{
+    Child, Evidence, FieldRef, Fields, Form, Kind, Layout, Misfit, Scope, Unknown, Why,
+};
 use tests::fixtures::{fixtures, folder, unpack_without_memory};
 
 #[derive(Deserialize)]
@@ -84,6 +94,11 @@ impl Fixture {
         }
     }
 
+    fn bytes(&self, record: &Record) -> &[u8] {
+        let at = record.offset as usize;
+        &self.kern[at..at + record.size as usize]
+    }
+
     /// Calls `check` with each record that is there.
     fn each(&self, mut check: impl FnMut(&ExpectedRecord, &Fields<'_>)) -> usize {
         let evidence = Evidence::of(&self.meta);
@@ -91,9 +106,7 @@ impl Fixture {
         assert_eq!(self.meta.records.len(), self.expected.records.len());
         for (record, expected) in self.meta.records.iter().zip(&self.expected.records) {
             assert_eq!((&record.name, record.size), (&expected.name, expected.size));
-            let at = usize::try_from(record.offset).unwrap();
-            let bytes = &self.kern[at..at + usize::try_from(record.size).unwrap()];
-            match evidence.choose_record(record, bytes) {
+            match evidence.choose_record(record, self.bytes(record)) {
                 Ok(fields) => check(expected, &fields),
                 Err(Unknown::Absent) => assert!(expected.fields.is_empty(), "{}", expected.name),
                 Err(unknown) => panic!("{}: {unknown}: {unknown:?}", record.name),
@@ -217,8 +230,7 @@ fn queues_and_ports_are_groups() {
     let record = |name: &str| {
         let mut records = fixture.meta.section(Section::Device);
         let record = records.find(|record| record.name.starts_with(name)).unwrap();
-        let at = record.offset as usize;
-        evidence.choose_record(record, &fixture.kern[at..at + record.size as usize]).unwrap()
+        evidence.choose_record(record, fixture.bytes(record)).unwrap()
     };
     let net = record("virtio-net");
     let queues: Vec<_> = net.root().groups("queues").collect();
@@ -229,4 +241,23 @@ fn queues_and_ports_are_groups() {
     let config = net.find("sc->vsc_config", None, 0).unwrap();
     assert_eq!(config.part("mtu").unwrap().u64(), Some(1500));
     assert_eq!(hex::encode(config.part("mac").unwrap().bytes), "589cfc001001");
+}
+
+#[test]
+fn a_changed_count_is_not_taken_for_another_layout() {
+    // One entry fewer in the table of MSI-X is 16 bytes fewer; the newer PCI header is 16 longer.
+    let fixture = Fixture::load("older-2020-intel-1cpu");
+    let mut records = fixture.meta.section(Section::Device);
+    let block = records.find(|record| record.name == "virtio-blk").unwrap();
+    let mut bytes = fixture.bytes(block).to_vec();
+    assert_eq!(bytes[40], 2);
+    bytes[40] = 1;
+    let unknown = Evidence::of(&fixture.meta).choose_record(block, &bytes).unwrap_err();
+    let (nearest, _) = unknown.nearest().unwrap();
+    assert_eq!(nearest.id, "virtio-blk-pci436");
+    let Unknown::NoneFits { tried } = unknown else { panic!("{unknown}") };
+    let sign = |(layout, misfit): &(&Layout, Misfit)| {
+        layout.id == "virtio-blk-pci452" && matches!(misfit.why, Why::Sign { .. })
+    };
+    assert!(tried.iter().any(sign), "{tried:?}");
 }

@@ -4,10 +4,11 @@
 //! is compared with what there can be, and with what is left of the record, before anything follows
 //! it; the number of fields is bounded besides.
 
-use super::fields::{Element, Entry, Fields, NO_VCPU, little_endian};
+use super::fields::{Element, Entry, Fields, NO_VCPU};
 use super::misfit::{Misfit, Why};
 use super::plan::{Plan, Step, Symbol, Times, Told};
 use super::schema::{Field, Group, Layout, Shape};
+use super::value::little_endian;
 use crate::limits;
 
 impl Layout {
@@ -16,24 +17,21 @@ impl Layout {
     /// # Errors
     /// What does not fit, and where.
     pub fn decode<'a>(&'static self, bytes: &'a [u8]) -> Result<Fields<'a>, Misfit> {
-        self.decode_as_far(bytes).map_err(|(_, misfit)| misfit)
+        match self.decode_as_far(bytes) {
+            (fields, None) => Ok(fields),
+            (_, Some(misfit)) => Err(misfit),
+        }
     }
 
-    /// As [`decode`](Self::decode); if the layout does not fit, also the fields before the place
-    /// where that shows. They are for showing only: what they stand for is a guess.
-    ///
-    /// # Errors
-    /// What does not fit, and where.
-    pub fn decode_as_far<'a>(
-        &'static self,
-        bytes: &'a [u8],
-    ) -> Result<Fields<'a>, (Fields<'a>, Misfit)> {
+    /// As [`decode`](Self::decode); if the layout does not fit, the fields are those before the
+    /// place where that shows. They are for showing only: what they stand for is a guess.
+    #[must_use]
+    pub fn decode_as_far<'a>(&'static self, bytes: &'a [u8]) -> (Fields<'a>, Option<Misfit>) {
         let plan = self.plan();
-        let before =
-            slots(plan, bytes.len() as u64).and_then(|slots| Ok((slots, told(plan, bytes)?)));
-        match before {
+        let slots = slots(plan, bytes.len() as u64);
+        match slots.and_then(|slots| Ok((slots, told(plan, bytes)?))) {
             Ok((slots, told)) => Decoder::new(self, bytes, slots, told).run(),
-            Err(misfit) => Err((Decoder::new(self, bytes, 0, 0).finish(), misfit)),
+            Err(misfit) => (Decoder::new(self, bytes, 0, 0).finish(), Some(misfit)),
         }
     }
 }
@@ -127,14 +125,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Fields<'a>, (Fields<'a>, Misfit)> {
+    fn run(mut self) -> (Fields<'a>, Option<Misfit>) {
         let plan = self.plan;
-        let result = self.steps(&plan.steps).and_then(|()| self.end());
-        let fields = self.finish();
-        match result {
-            Ok(()) => Ok(fields),
-            Err(misfit) => Err((fields, misfit)),
-        }
+        let misfit = self.steps(&plan.steps).and_then(|()| self.end()).err();
+        (self.finish(), misfit)
     }
 
     fn finish(mut self) -> Fields<'a> {

@@ -6,13 +6,19 @@
 //! ```
 //!
 //! A record has a layout if that is the only one that fits: all that its name, the generation and
-//! the vendor allow are tried. Layouts of varying length can fit by accident, so that one more thing
-//! tells then: the one is taken that has fewer signs ([`Sign`]) against it than the others. What is not known stays a record; that is an answer, not an error.
+//! the vendor allow are tried. Layouts of varying length can fit by accident, so values tell as well
+//! that are the same in every record of a layout ([`Sign`]): a layout that no snapshot of the
+//! generation was seen to have must have all of its signs, and of several that fit the one is taken
+//! that has fewer signs against it than any other. What is not known stays a record; that is an
+//! answer, not an error.
+
+use std::cmp::Reverse;
 
 use super::fields::Fields;
 use super::layouts;
 use super::misfit::{Misfit, Unknown, Why};
 use super::schema::{Layout, Sign};
+use super::value::FieldRef;
 use crate::bhyve::records::{KernRecord, Vendor};
 use crate::bhyve::{Generation, Meta, Record, Section, limits};
 
@@ -76,7 +82,8 @@ impl Evidence {
         }
         let (mut fit, mut tried) = (Vec::new(), Vec::new());
         for layout in self.candidates(section, name) {
-            match layout.decode(bytes).and_then(|fields| self.slots_fit(fields)) {
+            let fields = layout.decode(bytes).and_then(|fields| self.slots_fit(fields));
+            match fields.and_then(|fields| self.signs_fit(fields)) {
                 Ok(fields) => fit.push(fields),
                 Err(misfit) => tried.push((layout, misfit)),
             }
@@ -91,7 +98,12 @@ impl Evidence {
                 Err(Unknown::Several { fit: all.map(Fields::layout).collect() })
             }
             None if tried.is_empty() => Err(Unknown::Name),
-            None => Err(Unknown::NoneFits { tried }),
+            None => {
+                tried.sort_by_key(|(layout, misfit): &(&Layout, Misfit)| {
+                    (!layout.seen.contains(&self.generation), Reverse(misfit.at))
+                });
+                Err(Unknown::NoneFits { tried })
+            }
         }
     }
 
@@ -119,6 +131,18 @@ impl Evidence {
         }
         let wanted = self.slots.first().copied().unwrap_or_default();
         Err(Why::Slots { found: u64::from(found), wanted }.at(0))
+    }
+
+    /// A layout that was never seen in the generation must have all its signs.
+    fn signs_fit<'a>(&self, fields: Fields<'a>) -> Result<Fields<'a>, Misfit> {
+        if fields.layout().seen.contains(&self.generation) {
+            return Ok(fields);
+        }
+        let first = against(&fields).next().map(|field| (field.key(), field.offset()));
+        match first {
+            Some((key, at)) => Err(Why::Sign { key }.at(at)),
+            None => Ok(fields),
+        }
     }
 }
 
@@ -153,19 +177,19 @@ fn size_fits(layout: &'static Layout, slots: u32, size: u64) -> bool {
     layout.size().is_none_or(|(fixed, slot)| fixed + slot * u64::from(slots) == size)
 }
 
+/// The signs that a record has not.
+fn against<'f, 'a>(fields: &'f Fields<'a>) -> impl Iterator<Item = FieldRef<'f, 'a>> {
+    fields.iter().filter(|field| {
+        field.definition().sign.is_some_and(|sign: Sign| !sign.holds(field.bytes()))
+    })
+}
+
 /// Leaves the layout that has fewer signs against it than any other, if there is one.
 fn keep_best(fit: &mut Vec<Fields<'_>>) {
-    let against = |fields: &Fields<'_>| {
-        let missing = |sign: Sign, bytes: &[u8]| !sign.holds(bytes);
-        let fields = fields.iter();
-        fields
-            .filter(|field| field.definition().sign.is_some_and(|s| missing(s, field.bytes())))
-            .count()
-    };
-    let counts: Vec<_> = fit.iter().map(against).collect();
+    let counts: Vec<_> = fit.iter().map(|fields| against(fields).count()).collect();
     let least = counts.iter().min().copied().unwrap_or_default();
     if counts.iter().filter(|count| **count == least).count() == 1 {
-        fit.retain(|fields| against(fields) == least);
+        fit.retain(|fields| against(fields).count() == least);
     }
 }
 

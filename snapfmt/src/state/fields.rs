@@ -7,7 +7,9 @@ use std::fmt;
 use std::ops::Range;
 
 use super::plan::Symbol;
-use super::schema::{Field, Group, Layout, Part, Shape};
+use super::schema::{Field, Group, Layout, Shape};
+use super::scope::Scope;
+use super::value::FieldRef;
 
 /// The virtual CPU of a field that belongs to none.
 pub(super) const NO_VCPU: u32 = u32::MAX;
@@ -128,7 +130,7 @@ impl<'a> Fields<'a> {
     /// The whole record as a scope, which finds fields by key.
     #[must_use]
     pub const fn root(&self) -> Scope<'_, 'a> {
-        Scope { fields: self, element: 0 }
+        Scope::root(self)
     }
 
     /// The slot of a virtual CPU.
@@ -178,16 +180,20 @@ impl<'a> Fields<'a> {
         bytes
     }
 
+    pub(super) fn element(&self, number: u32) -> Element {
+        self.elements.get(number as usize).copied().unwrap_or_default()
+    }
+
     fn entry(&self, number: u32) -> Option<&Entry> {
         self.entries.get(number as usize)
     }
 
-    fn at(&self, number: u32) -> Option<FieldRef<'_, 'a>> {
+    pub(super) fn at(&self, number: u32) -> Option<FieldRef<'_, 'a>> {
         self.entry(number).map(|entry| FieldRef { bytes: self.bytes, entry })
     }
 
     /// The numbers of all entries of a key, in order.
-    fn of_key(&self, key: &str) -> &[u32] {
+    pub(super) fn of_key(&self, key: &str) -> &[u32] {
         let Some(symbol) = self.layout.plan().symbols.get(key) else { return &[] };
         let symbol = usize::from(*symbol);
         let bound = |at: usize| self.starts.get(at).copied().unwrap_or_default() as usize;
@@ -199,290 +205,4 @@ impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} fields of {}", self.len(), self.layout.id)
     }
-}
-
-/// A record, or one time that a group is there, as in "queue 1" or "virtual CPU 0".
-#[derive(Clone, Copy)]
-pub struct Scope<'f, 'a> {
-    fields: &'f Fields<'a>,
-    element: u32,
-}
-
-impl<'f, 'a> Scope<'f, 'a> {
-    fn element(self) -> Element {
-        self.fields.elements.get(self.element as usize).copied().unwrap_or_default()
-    }
-
-    /// The fields of the whole record.
-    #[must_use]
-    pub const fn record(self) -> &'f Fields<'a> {
-        self.fields
-    }
-
-    /// The group; `None` for the record.
-    #[must_use]
-    pub fn group(self) -> Option<&'static Group> {
-        self.element().group
-    }
-
-    /// Which time it is, from 0.
-    #[must_use]
-    pub fn index(self) -> u32 {
-        self.element().index
-    }
-
-    /// The scope around it.
-    #[must_use]
-    pub fn parent(self) -> Option<Self> {
-        let parent = self.element().parent;
-        (self.element > 0).then_some(Self { fields: self.fields, element: parent })
-    }
-
-    /// All fields inside, in the order of their bytes.
-    pub fn iter(self) -> impl Iterator<Item = FieldRef<'f, 'a>> + use<'f, 'a> {
-        let Element { first, end, .. } = self.element();
-        let fields = self.fields;
-        (first..end).filter_map(move |number| fields.at(number))
-    }
-
-    /// All fields of a key inside, in order.
-    pub fn all(self, key: &str) -> impl Iterator<Item = FieldRef<'f, 'a>> + use<'f, 'a> {
-        let Element { first, end, .. } = self.element();
-        let fields = self.fields;
-        let numbers = fields.of_key(key);
-        let from = numbers.partition_point(|number| *number < first);
-        let inside = numbers.iter().skip(from).take_while(move |number| **number < end);
-        inside.filter_map(move |number| fields.at(*number))
-    }
-
-    /// The first field of a key inside.
-    #[must_use]
-    pub fn get(self, key: &str) -> Option<FieldRef<'f, 'a>> {
-        self.all(key).next()
-    }
-
-    /// The value of the first field of a key inside.
-    #[must_use]
-    pub fn u64(self, key: &str) -> Option<u64> {
-        self.get(key)?.u64()
-    }
-
-    /// The value of the first field of a key inside, with its sign.
-    #[must_use]
-    pub fn i64(self, key: &str) -> Option<i64> {
-        self.get(key)?.i64()
-    }
-
-    /// The bytes of the first field of a key inside.
-    #[must_use]
-    pub fn bytes(self, key: &str) -> Option<&'a [u8]> {
-        self.get(key).map(|field| field.bytes())
-    }
-
-    /// Every time that a group of that name is there, at any depth inside, in order.
-    pub fn groups(self, name: &str) -> impl Iterator<Item = Self> + use<'f, 'a> {
-        let name = name.to_owned();
-        let fields = self.fields;
-        (self.element + 1..self.element().last)
-            .map(move |element| Self { fields, element })
-            .filter(move |scope| scope.group().is_some_and(|group| group.name == name))
-    }
-
-    /// What is directly inside, in the order of the bytes: fields, and groups with what is in them.
-    #[must_use]
-    pub fn children(self) -> Children<'f, 'a> {
-        let Element { first, end, last, .. } = self.element();
-        Children { fields: self.fields, entry: first, end, element: self.element + 1, last }
-    }
-}
-
-impl fmt::Debug for Scope<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.group() {
-            Some(group) => write!(f, "{}[{}]", group.name, self.index()),
-            None => write!(f, "{:?}", self.fields),
-        }
-    }
-}
-
-/// A field or a group inside a scope.
-#[derive(Debug, Clone, Copy)]
-pub enum Child<'f, 'a> {
-    /// A field.
-    Field(FieldRef<'f, 'a>),
-    /// One time that a group is there.
-    Group(Scope<'f, 'a>),
-}
-
-/// What is directly inside a scope; see [`Scope::children`].
-#[derive(Debug, Clone)]
-pub struct Children<'f, 'a> {
-    fields: &'f Fields<'a>,
-    entry: u32,
-    end: u32,
-    element: u32,
-    last: u32,
-}
-
-impl<'f, 'a> Iterator for Children<'f, 'a> {
-    type Item = Child<'f, 'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.element < self.last {
-            let scope = Scope { fields: self.fields, element: self.element };
-            let Element { first, end, last, .. } = scope.element();
-            if first == self.entry {
-                (self.element, self.entry) = (last.max(self.element + 1), end);
-                return Some(Child::Group(scope));
-            }
-        }
-        let number = self.entry;
-        if number >= self.end {
-            return None;
-        }
-        self.entry += 1;
-        self.fields.at(number).map(Child::Field)
-    }
-}
-
-/// A field of a record: what it is, where it is, and its value.
-#[derive(Clone, Copy)]
-pub struct FieldRef<'f, 'a> {
-    bytes: &'a [u8],
-    entry: &'f Entry,
-}
-
-impl<'a> FieldRef<'_, 'a> {
-    /// Its description.
-    #[must_use]
-    pub const fn definition(&self) -> &'static Field {
-        self.entry.field
-    }
-
-    /// Its label, or its name; see [`Field::key`].
-    #[must_use]
-    pub const fn key(&self) -> &'static str {
-        self.entry.field.key()
-    }
-
-    /// The virtual CPU that it belongs to.
-    #[must_use]
-    pub fn vcpu(&self) -> Option<u32> {
-        Some(self.entry.vcpu).filter(|vcpu| *vcpu != NO_VCPU)
-    }
-
-    /// How many fields of its key come before it, of the same virtual CPU.
-    #[must_use]
-    pub const fn occurrence(&self) -> u32 {
-        self.entry.occurrence
-    }
-
-    /// Where it is in the record.
-    #[must_use]
-    pub fn offset(&self) -> u64 {
-        u64::from(self.entry.offset)
-    }
-
-    /// How many bytes it has.
-    #[must_use]
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(&self) -> u64 {
-        u64::from(self.entry.len)
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes.get(self.entry.range()).unwrap_or_default()
-    }
-
-    /// Its bytes as a little-endian number, if they are 1, 2, 4 or 8.
-    #[must_use]
-    pub fn u64(&self) -> Option<u64> {
-        little_endian(self.bytes())
-    }
-
-    /// As [`u64`](Self::u64), with the highest bit of the bytes as sign.
-    #[must_use]
-    pub fn i64(&self) -> Option<i64> {
-        signed(self.bytes())
-    }
-
-    /// The elements of an array of integers.
-    pub fn numbers(&self) -> impl Iterator<Item = u64> + use<'a> {
-        let width = match self.entry.field.shape {
-            Shape::Ints(width, _) | Shape::Int(width) => width.bytes() as usize,
-            Shape::Bytes(_) | Shape::Rings(_) | Shape::Rest => 1,
-        };
-        self.bytes().chunks_exact(width).filter_map(little_endian)
-    }
-
-    /// What can be told apart in it, by name.
-    #[must_use]
-    pub fn part(&self, name: &str) -> Option<PartRef<'a>> {
-        self.parts().find(|part| part.part.name == name)
-    }
-
-    /// All that can be told apart in it. What is in no part has no name.
-    pub fn parts(&self) -> impl Iterator<Item = PartRef<'a>> + use<'a> {
-        let bytes = self.bytes();
-        let within = move |part: &'static Part| {
-            let at = part.at as usize;
-            let bytes = bytes.get(at..at + part.len as usize)?;
-            Some(PartRef { part, bytes })
-        };
-        self.entry.field.inside.iter().filter_map(within)
-    }
-}
-
-impl fmt::Debug for FieldRef<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.key())?;
-        if let Some(vcpu) = self.vcpu() {
-            write!(f, " of vcpu {vcpu}")?;
-        }
-        write!(f, " ({}) at {:#x}", self.occurrence(), self.offset())?;
-        match self.u64() {
-            Some(value) => write!(f, " = {value:#x}"),
-            None => write!(f, ", {} bytes", self.len()),
-        }
-    }
-}
-
-/// Something inside a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartRef<'a> {
-    /// Its description.
-    pub part: &'static Part,
-    /// Its bytes.
-    pub bytes: &'a [u8],
-}
-
-impl PartRef<'_> {
-    /// Its bytes as a little-endian number, if they are 1, 2, 4 or 8.
-    #[must_use]
-    pub fn u64(&self) -> Option<u64> {
-        little_endian(self.bytes)
-    }
-
-    /// As [`u64`](Self::u64), with the highest bit of the bytes as sign.
-    #[must_use]
-    pub fn i64(&self) -> Option<i64> {
-        signed(self.bytes)
-    }
-}
-
-/// 1, 2, 4 or 8 bytes as a number.
-pub(super) fn little_endian(bytes: &[u8]) -> Option<u64> {
-    if !matches!(bytes.len(), 1 | 2 | 4 | 8) {
-        return None;
-    }
-    Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
-/// 1, 2, 4 or 8 bytes as a number with a sign.
-fn signed(bytes: &[u8]) -> Option<i64> {
-    let unused = 64 - 8 * u32::try_from(bytes.len()).ok()?;
-    let value = little_endian(bytes)?;
-    Some((value << unused).cast_signed() >> unused)
 }

@@ -21,8 +21,10 @@
 //! group that is not there has no pair. `widths` has a byte for each number and each number array,
 //! in the order of the walk: how many bytes of the record each number takes.
 
-use super::fields::{Child, FieldRef, Fields, Scope};
+use super::fields::Fields;
 use super::schema::{Group, Item, Kind, Shape};
+use super::scope::{Child, Scope};
+use super::value::FieldRef;
 use crate::limits;
 use crate::nvlist::{self, ErrorKind, Nvlist, OwnedValue};
 

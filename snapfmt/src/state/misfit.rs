@@ -65,6 +65,12 @@ pub enum Why {
         /// Slots that the other records have, or could have.
         wanted: u32,
     },
+    /// A field has not the value that it has in every such record, and the layout was not seen in
+    /// the generation.
+    Sign {
+        /// The key of the field.
+        key: &'static str,
+    },
     /// More fields than are decoded, or a record above the limit.
     OverLimit {
         /// The limit.
@@ -97,6 +103,7 @@ impl fmt::Display for Misfit {
             Why::Slots { found, wanted } => {
                 write!(f, "slots for {found} virtual CPUs, not {wanted}")
             }
+            Why::Sign { key } => write!(f, "{key} is not what it always is"),
             Why::OverLimit { limit } => write!(f, "above the limit of {limit}"),
         }?;
         write!(f, " at {:#x}", self.at)
@@ -114,7 +121,8 @@ pub enum Unknown {
     Name,
     /// It has none of the layouts that it could have.
     NoneFits {
-        /// They, and why it has not each of them.
+        /// They, and why it has not each of them. First those that were seen in snapshots of the
+        /// generation, and of these the one that fits furthest into the record.
         tried: Vec<(&'static Layout, Misfit)>,
     },
     /// It could have several layouts.
@@ -125,14 +133,11 @@ pub enum Unknown {
 }
 
 impl Unknown {
-    /// Of the layouts that do not fit, the one that fits furthest into the record.
+    /// Of the layouts that do not fit, the most likely one.
     #[must_use]
     pub fn nearest(&self) -> Option<(&'static Layout, Misfit)> {
         match self {
-            Self::NoneFits { tried } => {
-                let seen = |layout: &Layout| !layout.seen.is_empty();
-                tried.iter().max_by_key(|(layout, misfit)| (misfit.at, seen(layout))).copied()
-            }
+            Self::NoneFits { tried } => tried.first().copied(),
             _ => None,
         }
     }

@@ -44,13 +44,17 @@ pub mod layouts;
 mod misfit;
 mod plan;
 mod schema;
+mod scope;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use evidence::{Evidence, base};
-pub use fields::{Child, Children, FieldRef, Fields, PartRef, Scope};
+pub use fields::Fields;
 pub use form::{Form, FormError};
 pub use misfit::{Misfit, Unknown, Why};
 pub use schema::{
     Definition, Field, Group, Item, Kind, Layout, Part, Repeat, Shape, Sign, Test, Width,
 };
+pub use scope::{Child, Children, Scope};
+pub use value::{FieldRef, PartRef};

@@ -147,7 +147,7 @@ impl Plan {
             let (fixed, slot) = match item {
                 Item::Field(field) => {
                     self.open |= matches!(field.shape, Shape::Rings(_) | Shape::Rest);
-                    (field.shape.len().map_or(0, u64::from), 0)
+                    (field.shape.fixed_len().map_or(0, u64::from), 0)
                 }
                 Item::Shared(items) => self.size(items),
                 Item::Group(group) => {
@@ -173,7 +173,7 @@ fn told(steps: &[Step], key: &'static str, most: u32) -> Option<Told> {
     let mut from_end = 0;
     for step in steps.iter().rev() {
         let Step::Field(field, _) = step else { return None };
-        let len = field.shape.len()?;
+        let len = field.shape.fixed_len()?;
         from_end += u64::from(len);
         if field.key() == key {
             return Some(Told { key, width: len, from_end, most });

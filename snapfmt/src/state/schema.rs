@@ -7,8 +7,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::fields::little_endian;
 use super::plan::Plan;
+use super::value::little_endian;
 use crate::bhyve::records::Vendor;
 use crate::bhyve::{Generation, Section};
 
@@ -202,7 +202,7 @@ pub enum Shape {
 impl Shape {
     /// The length in bytes, if it is always the same.
     #[must_use]
-    pub const fn len(self) -> Option<u32> {
+    pub const fn fixed_len(self) -> Option<u32> {
         match self {
             Self::Int(width) => Some(width.bytes()),
             Self::Ints(width, count) => Some(width.bytes() * count),

@@ -46,18 +46,16 @@ pub fn state(data: &[u8]) {
 }
 
 fn record(layout: &'static Layout, bytes: &[u8]) {
-    match layout.decode_as_far(bytes) {
-        Ok(fields) => check(&fields),
-        Err((fields, misfit)) => {
-            one_line(&misfit);
-            assert!(misfit.at <= bytes.len() as u64, "{misfit} in {} bytes", bytes.len());
-            let end = fields.iter().fold(0, |end, field| {
-                assert_eq!(field.offset(), end, "a gap before {field:?}");
-                end + field.len()
-            });
-            assert!(end <= bytes.len() as u64);
-        }
-    }
+    let (fields, misfit) = layout.decode_as_far(bytes);
+    let Some(misfit) = misfit else { return check(&fields) };
+    one_line(&misfit);
+    assert!(misfit.at <= bytes.len() as u64, "{misfit} in {} bytes", bytes.len());
+    assert_eq!(layout.decode(bytes).err(), Some(misfit));
+    let end = fields.iter().fold(0, |end, field| {
+        assert_eq!(field.offset(), end, "a gap before {field:?}");
+        end + field.len()
+    });
+    assert!(end <= bytes.len() as u64);
 }
 
 fn chosen(layout: &'static Layout, bytes: &[u8], slots: u32) {
