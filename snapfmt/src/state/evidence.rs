@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A record has a layout if that is the only one that fits: all that its name, the generation and
-//! the vendor allow are tried. Layouts of varying length can fit by accident, so values tell as well
+//! the vendor allow are tried. Layouts of varying length can fit by accident, so values tell too
 //! that are the same in every record of a layout ([`Sign`]): a layout that no snapshot of the
 //! generation was seen to have must have all of its signs, and of several that fit the one is taken
 //! that has fewer signs against it than any other. What is not known stays a record; that is an
