@@ -76,3 +76,16 @@ pub const NVLIST_PAIRS: usize = 1 << 18;
 
 /// Bytes of a pair's name without its NUL. libnv's `NV_NAME_MAX` less the NUL.
 pub const NVLIST_NAME: usize = 2047;
+
+// Fields of device records.
+
+/// Fields of a record. Kernel records have about 100 for each virtual CPU; an AHCI controller with
+/// all its requests has some 30,000.
+pub const FIELDS: usize = 1 << 18;
+
+/// Bytes of a packed list of the fields of a record; larger records are kept raw. 16 virtual CPUs
+/// take 100 KiB, 1024 take more.
+pub const FIELDS_NVLIST: usize = 4 << 20;
+
+/// The longest field that is in the list itself; longer ones are in the payload.
+pub const FIELD_INLINE: usize = 4096;

@@ -1,7 +1,8 @@
 //! Snapshots as `bhyvectl --suspend` leaves them, and the ways to break them.
 //!
-//! `fixtures/bhyve/NAME` holds `vm.ckp.zst`, `vm.ckp.kern.zst`, `vm.ckp.meta`, and `broken.json`,
-//! which says how to damage the set and what should come of it.
+//! `fixtures/bhyve/NAME` holds `vm.ckp.zst`, `vm.ckp.kern.zst`, `vm.ckp.meta`; `expected.json.zst`,
+//! which says what is at every byte of the records; and `broken.json`, which says how to damage the
+//! set and what should come of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -19,6 +19,7 @@ pub mod image;
 pub mod images;
 pub mod packed;
 pub mod properties;
+pub mod records;
 pub mod reseal;
 pub mod snapshot_vectors;
 pub mod spec_rules;

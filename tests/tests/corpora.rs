@@ -12,10 +12,13 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use arbitrary::Unstructured;
+use snapfmt::state::layouts;
 use tests::fixtures::{fixtures, folder, variants};
 use tests::forge;
 use tests::images;
 use tests::properties::{ALL, Property};
+use tests::records;
 use tests::vectors;
 
 /// What fuzzing found worth keeping, all in one file: zstd of length and bytes of each.
@@ -144,6 +147,11 @@ fn split() {
 }
 
 #[test]
+fn state() {
+    replay("state", 3_000);
+}
+
+#[test]
 fn three_files() {
     replay("three_files", 9_000);
 }
@@ -216,6 +224,16 @@ fn write_seeds() {
     for (name, plan) in forged {
         put("open", &format!("{name}.snap"), &plan.forge());
         put("split", &format!("{name}.snap"), &plan.forge());
+    }
+    for (number, layout) in layouts::all().enumerate() {
+        // Choices for a record, and a small one as it is.
+        let seed: Vec<_> = (0..60_u8).map(|byte| byte.wrapping_mul(37) ^ number as u8).collect();
+        put("state", &format!("{}.blob", layout.id), &[&[number as u8, 3], &seed[..]].concat());
+        let made = records::make(layout, 1, &mut Unstructured::new(&seed)).unwrap();
+        if made.bytes.len() < 500 {
+            let name = format!("{}-raw.blob", layout.id);
+            put("state", &name, &[&[number as u8, 2], &made.bytes[..]].concat());
+        }
     }
     let mut random = Random(7);
     for name in ["nvlist_round_trip", "round_trip", "open", "split", "chain"] {

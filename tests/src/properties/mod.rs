@@ -11,6 +11,7 @@ mod nvlist_round_trip;
 mod open;
 mod round_trip;
 mod split;
+mod state;
 mod three_files;
 
 pub use chain::chain;
@@ -19,19 +20,21 @@ pub use nvlist_round_trip::nvlist_round_trip;
 pub use open::open;
 pub use round_trip::round_trip;
 pub use split::split;
+pub use state::state;
 pub use three_files::three_files;
 
 /// A property and its name, which is that of its target and of its corpus.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All properties.
-pub const ALL: [Property; 7] = [
+pub const ALL: [Property; 8] = [
     ("chain", chain),
     ("nvlist_decode", nvlist_decode),
     ("nvlist_round_trip", nvlist_round_trip),
     ("open", open),
     ("round_trip", round_trip),
     ("split", split),
+    ("state", state),
     ("three_files", three_files),
 ];
 
