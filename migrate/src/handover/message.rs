@@ -35,6 +35,9 @@ pub enum Body {
     Release,
     /// Target: RELEASED is durable.
     Released,
+    /// Target: its journal knows nothing of this hand-over. The driver's answer to anything but
+    /// OFFER, while there is no [`Target`](super::Target).
+    NoRecord,
     /// Both: CLAIMED is durable, with this epoch.
     Claimed(Epoch),
     /// Both: SUPERSEDED is durable.
@@ -55,6 +58,7 @@ impl Body {
             Self::Done => "DONE",
             Self::Release => "RELEASE",
             Self::Released => "RELEASED",
+            Self::NoRecord => "NO-RECORD",
             Self::Claimed(_) => "CLAIMED",
             Self::Superseded => "SUPERSEDED",
         }

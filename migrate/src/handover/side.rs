@@ -21,6 +21,8 @@ pub(super) struct Side {
     pub(super) settled: bool,
     /// The epoch at which the peer says that it owns the VM, against what this side knows.
     pub(super) dispute: Option<Epoch>,
+    /// The peer has given the VM up, and this side does not have it.
+    pub(super) nobody: bool,
     pub(super) halted: bool,
 }
 
@@ -35,6 +37,7 @@ impl Side {
             confirmed: true,
             settled: false,
             dispute: None,
+            nobody: false,
             halted: false,
         }
     }
@@ -45,6 +48,7 @@ impl Side {
         self.connected = false;
         self.confirmed = false;
         self.dispute = None;
+        self.nobody = false;
         self.halted = false;
     }
 
@@ -87,6 +91,7 @@ impl Side {
     /// What the records that both sides have in common change.
     pub(super) fn enter(&mut self, entry: &Entry) {
         self.highest = self.highest.max(entry.identity.epoch);
+        self.nobody = false;
         match entry.kind {
             Kind::Claimed => (self.confirmed, self.settled, self.dispute) = (true, false, None),
             Kind::Superseded | Kind::Released => self.dispute = None,

@@ -126,6 +126,7 @@ impl Source {
         match self.phase() {
             Phase::Halted => Some(Question::JournalFailed),
             Phase::Disputed => Some(Question::Disputed),
+            _ if side.nobody => Some(Question::GivenUp),
             Phase::HandedOver => alone.then_some(Question::PeerUnreachable),
             Phase::ResumeUnknown => Some(Question::GuestUnknown),
             Phase::Claimed if side.trusted() => Some(Question::MayBeStale),
@@ -275,6 +276,12 @@ impl Source {
         let same = message.identity.content == self.side.identity.content;
         Ok(match (self.phase, message.body) {
             (_, Body::Superseded) => self.superseded_there(),
+            // READY was durable there before it was heard: that journal is gone.
+            (Phase::HandedOver | Phase::Superseded, Body::NoRecord) => {
+                self.side.nobody = true;
+                Vec::new()
+            }
+            (_, Body::NoRecord) => Vec::new(),
             (Phase::Suspended, _) => self.heard_while_suspended(message.body, same),
             (Phase::HandedOver, Body::Ready) => self.say(),
             (Phase::HandedOver, Body::Running | Body::Kept) => self.side.write_kind(Kind::Done),
@@ -308,6 +315,7 @@ impl Source {
     }
 
     fn claimed_there(&mut self, epoch: Epoch) -> Vec<Action> {
+        self.side.nobody = false;
         match self.phase {
             // No guest runs here, and none will: the claim stands.
             Phase::Suspended | Phase::HandedOver => self.side.write_superseded(epoch),
@@ -319,7 +327,10 @@ impl Source {
     fn superseded_there(&mut self) -> Vec<Action> {
         match self.phase {
             Phase::ResumeUnknown | Phase::Resumed | Phase::Claimed => self.side.settle(),
-            Phase::HandedOver | Phase::Superseded => vec![Action::Ask(Question::GivenUp)],
+            Phase::HandedOver | Phase::Superseded => {
+                self.side.nobody = true;
+                Vec::new()
+            }
             _ => {
                 self.side.dispute = None;
                 Vec::new()
@@ -393,9 +404,11 @@ impl Source {
 
     fn claim(&mut self, evidence: Evidence) -> Result<Vec<Action>, Refused> {
         let may = match self.phase {
-            Phase::HandedOver | Phase::Superseded => Ok(()),
+            Phase::HandedOver => Ok(()),
+            // The target, whose claim stood, may count on it for ever; unless it gave up too.
+            Phase::Superseded if self.side.nobody => Ok(()),
             Phase::Resuming => Err(Refused::Starting),
-            Phase::Done => Err(Refused::NotClaimable),
+            Phase::Done | Phase::Superseded => Err(Refused::NotClaimable),
             Phase::ResumeUnknown | Phase::Resumed if !self.side.settled => Ok(()),
             Phase::Suspended | Phase::Claimed if !self.side.trusted() => Ok(()),
             _ if self.side.dispute.is_some() => Ok(()),

@@ -136,6 +136,7 @@ impl Target {
         match self.phase() {
             Phase::Halted => Some(Question::JournalFailed),
             Phase::Disputed => Some(Question::Disputed),
+            _ if side.nobody => Some(Question::GivenUp),
             Phase::Ready => alone.then_some(Question::PeerUnreachable),
             Phase::StartUnknown => Some(Question::GuestUnknown),
             Phase::Claimed if side.trusted() => Some(Question::MayBeStale),
@@ -298,13 +299,14 @@ impl Target {
             (Phase::Ready, Body::Commit) => self.side.write_kind(Kind::Owner),
             (Phase::Owner, Body::Commit) => self.go_on(),
             (Phase::Ready | Phase::Owner, Body::Release) => self.side.write_kind(Kind::Released),
-            (Phase::Running | Phase::Kept, Body::Done) => self.side.settle(),
+            (Phase::Running | Phase::Kept | Phase::Claimed, Body::Done) => self.side.settle(),
             (Phase::Ready, Body::Done) => Vec::new(),
             _ => self.say(),
         })
     }
 
     fn claimed_there(&mut self, epoch: Epoch) -> Vec<Action> {
+        self.side.nobody = false;
         match self.phase {
             // No guest runs here, and none will: the claim stands.
             Phase::Ready | Phase::Owner => self.side.write_superseded(epoch),
@@ -316,9 +318,11 @@ impl Target {
     fn superseded_there(&mut self) -> Vec<Action> {
         match self.phase {
             Phase::Running | Phase::Kept | Phase::Claimed => self.side.settle(),
-            Phase::Ready | Phase::Released | Phase::Superseded => {
-                vec![Action::Ask(Question::GivenUp)]
+            Phase::Ready | Phase::Superseded => {
+                self.side.nobody = true;
+                Vec::new()
             }
+            Phase::Released => Vec::new(),
             Phase::Owner => {
                 self.side.confirmed = true;
                 self.go_on()
@@ -383,10 +387,12 @@ impl Target {
 
     fn claim(&mut self, evidence: Evidence) -> Result<Vec<Action>, Refused> {
         let may = match self.phase {
-            Phase::Ready | Phase::Superseded => Ok(()),
+            Phase::Ready => Ok(()),
+            // The source, whose claim stood, may count on it for ever; unless it gave up too.
+            Phase::Superseded if self.side.nobody => Ok(()),
             Phase::Begun => Err(Refused::Busy),
             Phase::Starting => Err(Refused::Starting),
-            Phase::Released => Err(Refused::NotClaimable),
+            Phase::Released | Phase::Superseded => Err(Refused::NotClaimable),
             _ if !self.side.trusted() || self.side.dispute.is_some() => Ok(()),
             _ => Err(Refused::AlreadyOwner),
         };
