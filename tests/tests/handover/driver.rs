@@ -5,8 +5,9 @@
 
 use migrate::handover::{Action, Body, Input, SourcePhase, TargetPhase};
 use migrate::journal::Kind;
+use tests::machine::Who;
 
-use crate::host::{Host, Who};
+use crate::host::Host;
 use crate::world::World;
 
 /// How actions are done.
@@ -28,18 +29,9 @@ pub(crate) enum Driver {
     ResumesOnTimeout,
 }
 
-pub(crate) const BROKEN: [Driver; 6] = [
-    Driver::CommitsBeforeTheJournal,
-    Driver::StartsBeforeOwnerIsDurable,
-    Driver::LetsReadyExpire,
-    Driver::ReleasesBeforeTheJournal,
-    Driver::NeverSyncs,
-    Driver::ResumesOnTimeout,
-];
-
 impl Driver {
-    /// What it does wrong when a machine gets this input.
-    pub(crate) fn before(self, world: &mut World, who: Who, input: Input) {
+    /// What it does wrong when a machine gets this input; false if nothing.
+    pub(crate) fn before(self, world: &mut World, who: Who, input: Input) -> bool {
         let host = world.host_mut(who);
         let machine = host.machine.as_ref();
         let source = machine.and_then(|it| it.source());
@@ -51,8 +43,9 @@ impl Driver {
             (Self::ResumesOnTimeout, Input::Timeout) if source == Some(SourcePhase::HandedOver) => {
                 host.launching = true;
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// What it does wrong when a machine asks for this.

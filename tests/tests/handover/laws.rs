@@ -2,8 +2,8 @@
 
 use migrate::handover::{Guest, Question, Resolve, SourcePhase, Standing, TargetPhase};
 use migrate::journal::Evidence;
+use tests::machine::{BOTH, Machine};
 
-use crate::host::{BOTH, Machine};
 use crate::world::{Bounds, Step, World};
 
 /// The names of the laws, for the table of figures.

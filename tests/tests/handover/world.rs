@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use migrate::handover::{
     Action, Body, Guest, Input, Message, Plan, Resolve, SourcePhase, Standing, TargetPhase,
 };
-use migrate::journal::{Evidence, Kind};
+use migrate::journal::{Evidence, Kind, Record};
+use tests::machine::{BOTH, Machine, Who, identity};
 
 use crate::driver::Driver;
-use crate::host::{BOTH, Host, Machine, Who, identity};
+use crate::host::Host;
 
 /// What is explored, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) struct Bounds {
     pub(crate) failures: u8,
     /// Whether people may say that a peer is off that is not.
     pub(crate) lies: bool,
+    /// Whether the calm way to an end is looked for from every state.
+    pub(crate) calm: bool,
 }
 
 /// The whole world.
@@ -297,8 +300,10 @@ impl World {
         let host = self.host_mut(who);
         host.up = true;
         host.durable.append(&mut host.cached);
-        let found = Machine::replay(who, bounds.plan, &host.durable);
-        match (found, who) {
+        let records: Vec<_> =
+            (0..).zip(&host.durable).map(|(sequence, &entry)| Record { sequence, entry }).collect();
+        // No journal that the machines wrote may be implausible to them.
+        match (Machine::replay(who, bounds.plan, &records).unwrap(), who) {
             (Some((machine, actions)), _) => self.set(who, machine, actions, bounds),
             // Nothing was promised: the suspended VM is offered as if for the first time.
             (None, Who::Source) => {
@@ -351,14 +356,14 @@ impl World {
 
     /// Gives a machine an input and does what it asks for.
     fn feed(&mut self, who: Who, input: Input, bounds: &Bounds) -> bool {
-        bounds.driver.before(self, who, input);
-        let Some(machine) = &mut self.host_mut(who).machine else { return false };
+        let odd = bounds.driver.before(self, who, input);
+        let Some(machine) = &mut self.host_mut(who).machine else { return odd };
         match machine.handle(input) {
             Ok(actions) => {
                 self.act(who, actions, bounds);
                 true
             }
-            Err(_) => false,
+            Err(_) => odd,
         }
     }
 
