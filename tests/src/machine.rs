@@ -116,6 +116,15 @@ impl Machine {
         }
     }
 
+    /// Whether the VM is this side's for good.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Source(it) => it.is_settled(),
+            Self::Target(it) => it.is_settled(),
+        }
+    }
+
     /// What a person has to be asked.
     #[must_use]
     pub fn question(&self) -> Option<Question> {

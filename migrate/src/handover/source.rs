@@ -118,6 +118,12 @@ impl Source {
         }
     }
 
+    /// Whether the VM is this side's for good: the peer knows, and can never claim it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.side.settled && self.side.writing.is_none() && self.standing() == Standing::Owner
+    }
+
     /// What a person has to be asked now, and why.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
@@ -189,12 +195,12 @@ impl Source {
     fn written(&mut self) -> Result<Vec<Action>, Refused> {
         let entry = self.side.writing.take().ok_or(Refused::NotAwaited)?;
         self.enter(&entry);
-        let mut actions = match entry.kind {
-            Kind::Resuming => vec![Action::Start],
-            Kind::Done => vec![Action::Keep],
-            _ => Vec::new(),
-        };
-        actions.extend(self.say());
+        let mut actions = self.say();
+        match entry.kind {
+            Kind::Resuming => actions.push(Action::Start),
+            Kind::Done => actions.push(Action::Keep),
+            _ => {}
+        }
         Ok(actions)
     }
 

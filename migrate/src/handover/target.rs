@@ -128,6 +128,12 @@ impl Target {
         }
     }
 
+    /// Whether the VM is this side's for good: the peer knows, and can never claim it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.side.settled && self.side.writing.is_none() && self.standing() == Standing::Owner
+    }
+
     /// What a person has to be asked now, and why.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
@@ -194,14 +200,13 @@ impl Target {
     fn written(&mut self) -> Result<Vec<Action>, Refused> {
         let entry = self.side.writing.take().ok_or(Refused::NotAwaited)?;
         self.enter(&entry);
-        let mut actions = match entry.kind {
-            Kind::Starting => vec![Action::Start],
-            Kind::Released => vec![Action::Destroy],
-            _ => Vec::new(),
-        };
-        actions.extend(self.say());
-        if entry.kind == Kind::Owner {
-            actions.extend(self.go_on());
+        // That the VM is being started is no news to the source.
+        let mut actions = if entry.kind == Kind::Starting { Vec::new() } else { self.say() };
+        match entry.kind {
+            Kind::Owner => actions.extend(self.go_on()),
+            Kind::Starting => actions.push(Action::Start),
+            Kind::Released => actions.push(Action::Destroy),
+            _ => {}
         }
         Ok(actions)
     }
