@@ -27,6 +27,8 @@ pub(crate) enum Driver {
     NeverSyncs,
     /// A source that has waited long enough after HANDED-OVER resumes.
     ResumesOnTimeout,
+    /// What was under way on a connection that ended arrives on the next one.
+    KeepsOldMessages,
 }
 
 impl Driver {

@@ -1,14 +1,16 @@
 //! The search: every state that can be reached within the bounds, breadth first, each once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use migrate::handover::{Question, SourcePhase, TargetPhase};
 
 use crate::laws;
 use crate::world::{Bounds, Step, World};
 
 /// What a whole search saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Figures {
     pub(crate) bounds: Bounds,
     pub(crate) states: usize,
@@ -20,6 +22,8 @@ pub(crate) struct Figures {
     pub(crate) resolved: usize,
     /// The most questions that had to be answered on the calm way from a state.
     pub(crate) answers: usize,
+    /// Sides, phases and questions that came about.
+    pub(crate) seen: BTreeSet<String>,
 }
 
 impl fmt::Display for Figures {
@@ -33,7 +37,9 @@ impl fmt::Display for Figures {
         writeln!(f, "        losses, repeats, reorderings, disconnections, timeouts: no bound")?;
         writeln!(f, "states {}, of these resolved {}", self.states, self.resolved)?;
         writeln!(f, "transitions {}, depth {}", self.transitions, self.depth)?;
-        write!(f, "questions answered on a calm way to the end: at most {}", self.answers)
+        writeln!(f, "questions answered on a calm way to the end: at most {}", self.answers)?;
+        let asked: Vec<_> = self.seen.iter().filter(|name| name.contains(" asks ")).collect();
+        write!(f, "phases {}, questions {asked:?}", self.seen.len() - asked.len())
     }
 }
 
@@ -75,7 +81,11 @@ struct Search<'a> {
     transitions: usize,
     resolved: usize,
     answers: usize,
+    seen: HashSet<Seen>,
 }
+
+/// What a machine shows of itself.
+type Seen = (Option<SourcePhase>, Option<TargetPhase>, Option<Question>);
 
 impl Search<'_> {
     fn broken(&self, law: &'static str, at: u32, world: World) -> Broken {
@@ -97,6 +107,10 @@ impl Search<'_> {
             return Ok((number, false));
         }
         self.found.push(from);
+        for machine in [&world.source, &world.target].into_iter().filter_map(|h| h.machine.as_ref())
+        {
+            self.seen.insert((machine.source(), machine.target(), machine.question()));
+        }
         self.resolved += usize::from(world.is_resolved());
         if let Some(law) = laws::broken(world) {
             return Err(self.broken(law, number, world.clone()));
@@ -111,6 +125,17 @@ impl Search<'_> {
     }
 }
 
+fn names(seen: &HashSet<Seen>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (source, target, question) in seen {
+        names.extend(source.map(|phase| format!("source {phase:?}")));
+        names.extend(target.map(|phase| format!("target {phase:?}")));
+        let side = if source.is_some() { "source" } else { "target" };
+        names.extend(question.map(|question| format!("{side} asks {question:?}")));
+    }
+    names
+}
+
 /// Looks at everything within the bounds.
 ///
 /// # Errors
@@ -123,6 +148,7 @@ pub(crate) fn explore(bounds: &Bounds) -> Result<Figures, Broken> {
         transitions: 0,
         resolved: 0,
         answers: 0,
+        seen: HashSet::new(),
     };
     let first = World::new();
     search.add(&first, None)?;
@@ -152,5 +178,6 @@ pub(crate) fn explore(bounds: &Bounds) -> Result<Figures, Broken> {
         depth,
         resolved: search.resolved,
         answers: search.answers,
+        seen: names(&search.seen),
     })
 }

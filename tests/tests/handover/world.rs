@@ -186,7 +186,7 @@ impl World {
         if host.up || !host.is_quiet() || !host.cached.is_empty() {
             steps.extend([true, false].map(|lost| Step::PowerOff(who, lost)));
         }
-        for &body in self.inbox(who) {
+        for &body in self.inbox(who).iter().filter(|_| self.connected) {
             steps.extend([true, false].map(|again| Step::Deliver(who, body, again)));
         }
         if host.launching && !host.running {
@@ -326,8 +326,10 @@ impl World {
     fn disconnect(&mut self, bounds: &Bounds) -> bool {
         if self.connected {
             self.connected = false;
-            self.to_source.clear();
-            self.to_target.clear();
+            if bounds.driver != Driver::KeepsOldMessages {
+                self.to_source.clear();
+                self.to_target.clear();
+            }
             BOTH.into_iter().for_each(|who| {
                 self.feed(who, Input::Disconnected, bounds);
             });
