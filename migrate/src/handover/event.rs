@@ -50,7 +50,7 @@ pub enum Resolve {
     GiveUp,
 }
 
-/// What is to be done, in this order.
+/// What is to be done, in this order. What comes of an action is handed in after the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Append to the journal and make it durable, then say [`Input::Written`].
@@ -118,6 +118,9 @@ pub enum Refused {
     /// Nothing waits for this in the present phase.
     #[error("nothing waits for this now")]
     NotAwaited,
+    /// An earlier hand-over has not come to its end, or the epoch is not above its.
+    #[error("an earlier hand-over of this VM has not come to its end, or had this epoch")]
+    Unfinished,
     /// A message of another hand-over.
     #[error("the message belongs to another hand-over")]
     OtherSession,

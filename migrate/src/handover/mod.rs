@@ -11,8 +11,8 @@
 //! ```
 //!
 //! They are driven: [`Source::handle`] and [`Target::handle`] take an [`Input`] and give
-//! [`Action`]s. A driver does these in order, and hands in [`Input::Written`] before anything else
-//! once a record is durable. A record that an action depends on is always durable before the
+//! [`Action`]s. A driver does these in order, and then hands in what came of them; while a record
+//! is not durable, a machine hears nothing, since its peer will say it again. A record that an action depends on is always durable before the
 //! action comes out; after a crash, `replay` rebuilds the state from the journal alone.
 //!
 //! They know nothing of disks, sockets, clocks and start commands. What they prevent, and what they
@@ -24,6 +24,8 @@ mod phase;
 mod side;
 mod source;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use self::event::{Action, Guest, Implausible, Input, Question, Refused, Resolve};
 pub use self::message::{Body, Message};

@@ -17,8 +17,6 @@ pub struct Source {
     phase: Phase,
     /// A person asked for the way back since this process began.
     back: bool,
-    /// The time for which the files are kept has passed.
-    gone: bool,
 }
 
 impl Source {
@@ -33,11 +31,11 @@ impl Source {
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Action>), Refused> {
         if before.is_some_and(|before| !before.may_follow(identity)) {
-            return Err(Refused::NotAwaited);
+            return Err(Refused::Unfinished);
         }
         let mut side = Side::new(Role::Source, identity);
         let actions = side.write_kind(Kind::Suspended);
-        Ok((Self { side, phase: Phase::Begun, back: false, gone: false }, actions))
+        Ok((Self { side, phase: Phase::Begun, back: false }, actions))
     }
 
     /// The state after a restart, and what to do first; nothing, if the journal has no records.
@@ -59,8 +57,7 @@ impl Source {
                         return Err(Implausible::Order { sequence, kind: entry.kind.name() });
                     }
                     let side = Side::new(Role::Source, entry.identity);
-                    *before =
-                        Some(Self { side, phase: Phase::Suspended, back: false, gone: false });
+                    *before = Some(Self { side, phase: Phase::Suspended, back: false });
                 }
                 _ => return Err(Implausible::Order { sequence, kind: entry.kind.name() }),
             }
@@ -181,10 +178,7 @@ impl Source {
             // What is being written is said when it is durable.
             Input::Timeout if writing => Ok(Vec::new()),
             Input::Timeout => Ok(self.timeout()),
-            Input::KeepExpired if self.phase == Phase::Done => {
-                self.gone = true;
-                Ok(vec![Action::Destroy])
-            }
+            Input::KeepExpired if self.phase == Phase::Done => Ok(vec![Action::Destroy]),
             Input::KeepExpired => Err(Refused::NotAwaited),
             Input::Guest(_) | Input::Resolve(_) if writing => Err(Refused::Busy),
             Input::Guest(guest) => self.guest(guest),

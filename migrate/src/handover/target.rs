@@ -41,7 +41,7 @@ impl Target {
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Action>), Refused> {
         if before.is_some_and(|before| !before.may_follow(identity)) {
-            return Err(Refused::NotAwaited);
+            return Err(Refused::Unfinished);
         }
         let mut side = Side::new(Role::Target, identity);
         let actions = side.write_kind(Kind::Ready);
