@@ -3,12 +3,12 @@
 //! Specified in `spec/handover.md`; § in these pages means a section there.
 //!
 //! ```text
-//!   messages, durable records,         ┌──────────────────┐   records to write, messages to send,
-//!   outcomes, a person's answers ─────▶│ handover::Source │──▶ start, keep or destroy, ask a person
-//!   (all from a driver)                │ handover::Target │   (all for a driver)
-//!                                      └──────────────────┘
-//!                                               ▲ after a restart
-//!   journal::Storage ──▶ journal::Journal ──────┘
+//!   messages, durable records,      ┌──────────────────┐   records to write, messages to send,
+//!   outcomes, a person's answers ──▶│ handover::Source │──▶ starts, files to keep or destroy,
+//!   (all from a driver)             │ handover::Target │   questions (all for a driver)
+//!                                   └──────────────────┘
+//!                                            ▲ after a restart
+//!   journal::Storage ──▶ journal::Journal ───┘
 //! ```
 //!
 //! Arrows between modules point one way: `identity <- journal <- handover`. The state machines do

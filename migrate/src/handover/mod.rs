@@ -12,8 +12,9 @@
 //!
 //! They are driven: [`Source::handle`] and [`Target::handle`] take an [`Input`] and give
 //! [`Action`]s. A driver does these in order, and then hands in what came of them; while a record
-//! is not durable, a machine hears nothing, since its peer will say it again. A record that an action depends on is always durable before the
-//! action comes out; after a crash, `replay` rebuilds the state from the journal alone.
+//! is not durable, a machine hears nothing, since its peer will say it again. A record that an
+//! action depends on is always durable before the action comes out; after a crash, `replay`
+//! rebuilds the state from the journal alone.
 //!
 //! They know nothing of disks, sockets, clocks and start commands. What they prevent, and what they
 //! cannot, is in §1 and §7.

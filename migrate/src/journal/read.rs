@@ -68,7 +68,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, Damage> {
 }
 
 /// A write that did not reach the last byte leaves zeros there. One that did was complete, and what
-/// is wrong with it happened later: to take that for unfinished would forget what had been promised.
+/// is wrong with it happened later: to take that for unfinished would forget what was promised.
 fn is_unfinished(block: &[u8; LEN]) -> bool {
     const { assert!(END != 0) };
     block.last() == Some(&0)

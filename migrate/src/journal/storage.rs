@@ -6,7 +6,7 @@ use std::io;
 ///
 /// The steps are apart because each has its own way to fail, and a crash can come between any two.
 pub trait Storage {
-    /// All bytes; an empty journal is one that does not exist yet. May stop after `limit` + 1 bytes.
+    /// All bytes, none if there is no journal yet. May stop after `limit` + 1 bytes.
     ///
     /// # Errors
     /// If they cannot be read.

@@ -1,9 +1,10 @@
 //! One side of a hand-over as a process, for tests that kill it.
 //!
 //! ```text
-//! handover source|target DIR [refuse]   the peer is a socket on stdin; `refuse`: no guest starts here
+//! handover source|target DIR [refuse]
 //! ```
 //!
+//! The peer is a socket on stdin. With `refuse`, no guest can be started here.
 //! DIR holds its journal, and the file `guest` once the guest has run. With `HANDOVER_KILL=N` it
 //! sends itself SIGKILL at the point with that number; points are counted as they come, and their
 //! names appended to DIR/points. It says nothing and ends when the hand-over is over for it or the

@@ -24,7 +24,7 @@ pub(crate) struct Bounds {
     pub(crate) claims: usize,
     /// Records in one journal.
     pub(crate) records: usize,
-    /// Deaths of processes and hosts, failed writes, and start commands of unknown outcome, together.
+    /// Deaths of processes and hosts, failed writes, start commands of unknown outcome: together.
     pub(crate) failures: u8,
     /// Whether people may say that a peer is off that is not.
     pub(crate) lies: bool,
