@@ -82,7 +82,6 @@ impl Machine {
     ///
     /// # Errors
     /// If it finds the journal implausible.
-    #[allow(clippy::type_complexity)]
     pub fn replay(
         who: Who,
         plan: Plan,

@@ -91,17 +91,14 @@ fn all_points(start: Start) -> [Vec<String>; 2] {
 fn killed_at_any_point_of_either_side_exactly_one_owner_is_left() {
     for start in [Start::Works, Start::Refuses] {
         let all = all_points(start);
-        println!(
-            "\nstart command {start:?}\n{:<8}{:<28}{}",
-            "killed", "point", "the guest runs at"
-        );
+        println!("\nstart command {start:?}\nkilled  point                        guest runs at");
         for (side, points) in all.iter().enumerate() {
             assert!(points.len() > 8, "{points:?}");
             for (number, name) in points.iter().enumerate() {
                 let mut kills = [None; 2];
                 kills[side] = Some(number);
                 let owner = outcome(start, kills);
-                println!("{:<8}{number:>3} {name:<24}{owner}", SIDES[side]);
+                println!("{:<8}{number:>3} {name:<25}{owner}", SIDES[side]);
             }
         }
     }

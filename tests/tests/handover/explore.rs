@@ -119,7 +119,7 @@ impl Search<'_> {
             return Ok((number, true));
         }
         let calm = laws::calm(world, self.bounds);
-        let answers = calm.map_err(|(law, end)| self.broken(law, number, end))?;
+        let answers = calm.map_err(|(law, end)| self.broken(law, number, *end))?;
         self.answers = self.answers.max(answers);
         Ok((number, true))
     }

@@ -37,6 +37,9 @@ pub(crate) fn broken(world: &World) -> Option<&'static str> {
     None
 }
 
+/// A law that the calm way breaks, and where.
+pub(crate) type Stuck = (&'static str, Box<World>);
+
 /// Steps to an end; more would be a loop.
 const PATIENCE: usize = 300;
 
@@ -44,11 +47,13 @@ const PATIENCE: usize = 300;
 ///
 /// # Errors
 /// If it gets stuck without asking anybody, or an answer does not help.
-pub(crate) fn calm(world: &World, bounds: &Bounds) -> Result<usize, (&'static str, World)> {
+pub(crate) fn calm(world: &World, bounds: &Bounds) -> Result<usize, Stuck> {
     // Nobody lies any more, and no bound stops the way to the end.
     let bounds = &Bounds { lies: false, ..*bounds };
-    let mut world = world.clone();
-    world = world.after(Step::Disconnect, bounds).unwrap_or(world);
+    let mut world = Box::new(world.clone());
+    if let Some(next) = world.after(Step::Disconnect, bounds) {
+        *world = next;
+    }
     let failures = world.failures;
     let mut answers = 0;
     for _ in 0..PATIENCE {
@@ -57,14 +62,14 @@ pub(crate) fn calm(world: &World, bounds: &Bounds) -> Result<usize, (&'static st
         }
         let quiet = world.to_source.is_empty() && world.to_target.is_empty();
         if let Some(next) = by_itself(&world, bounds) {
-            world = next;
+            *world = next;
         } else if quiet && world.is_resolved() {
             // A person who ends a process is one of the failures.
             let needless = answers > 0 && failures == 0;
             return if needless { Err((LAWS[6], world)) } else { Ok(answers) };
         } else {
             let Some(next) = by_answer(&world, bounds) else { return Err((LAWS[4], world)) };
-            world = next;
+            *world = next;
             answers += 1;
         }
     }

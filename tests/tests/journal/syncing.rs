@@ -46,7 +46,6 @@ fn a_record_that_only_the_cache_has_is_made_durable_before_it_counts() {
     let mut disk = Disk::default();
     let (mut journal, _) = Journal::open(&mut disk).unwrap();
     journal.append(written()[0]).unwrap();
-    drop(journal);
     lose_a_sync(&mut disk);
 
     // The disk does not have the record, although every later sync succeeds.
@@ -66,7 +65,6 @@ fn a_journal_whose_last_record_cannot_be_made_durable_does_not_open() {
     let mut disk = Disk::default();
     let (mut journal, _) = Journal::open(&mut disk).unwrap();
     journal.append(written()[0]).unwrap();
-    drop(journal);
     disk.fails_sync_in = Some(0);
     assert!(matches!(Journal::open(&mut disk), Err(Error::Sync(_))));
 }
