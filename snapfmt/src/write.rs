@@ -306,8 +306,9 @@ impl DeltaWriter {
     }
 
     /// Seals the file: appends the last MAP part, INDEX and the trailer. `memory_root` is that of
-    /// the state, which takes the parent to know: see [`RootBuilder`](crate::memory::tree::RootBuilder)
-    /// and [`crate::delta`]. A wrong one is refused by whoever checks the chain.
+    /// the state, which takes the parent to know: see
+    /// [`RootBuilder`](crate::memory::tree::RootBuilder) and [`crate::delta`]. A wrong one is
+    /// refused by whoever checks the chain.
     ///
     /// # Errors
     /// A `.meta` text that does not agree with the records.

@@ -1,7 +1,7 @@
 //! What changed between two states of one machine, area by area (§13).
 //!
-//! It decides on equality by subtree roots, leaves and bytes, and by nothing weaker; of each side it
-//! asks only for what it needs: an area whose roots are equal is never read. It does no I/O: a
+//! It decides on equality by subtree roots, leaves and bytes, and by nothing weaker; of each side
+//! it asks only for what it needs: an area whose roots are equal is never read. It does no I/O: a
 //! [`Side`] is an area of a file, of a chain ([`crate::read::StoredArea`]), of a RAM file, or of a
 //! machine's memory.
 //!
@@ -41,8 +41,8 @@ pub trait Side {
     /// Trouble with reading, and damage.
     fn leaves(&mut self) -> Result<Option<Leaves>, Self::Error>;
 
-    /// The pages with the numbers in `wanted`, or all of them; a block without data if all are zero.
-    /// Pages that are not wanted may be missing.
+    /// The pages with the numbers in `wanted`, or all of them; a block without data if all are
+    /// zero. Pages that are not wanted may be missing.
     ///
     /// # Errors
     /// Trouble with reading, and damage.

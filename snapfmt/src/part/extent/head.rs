@@ -69,8 +69,8 @@ pub(super) struct Bytes<'a>(
 );
 
 impl Head {
-    /// Reads a list whose digest, as its frame has it, has matched. `rest` says what kind of file it
-    /// is in. That the leaves make the root is not checked yet.
+    /// Reads a list whose digest, as its frame has it, has matched. `rest` says what kind of file
+    /// it is in. That the leaves make the root is not checked yet.
     pub(crate) fn parse(
         list: &[u8],
         frame: &Frame,
