@@ -8,6 +8,11 @@
 )]
 
 mod cases;
+mod classes;
 mod fixture;
 mod good;
+mod machines;
+mod replay;
+mod scope;
 mod table;
+mod variants;

@@ -207,7 +207,7 @@ impl<'c, 'a> Check<'c, 'a> {
         let spot = match (subject.span, field.definition().shape) {
             (Span::Part(name), _) => Spot::part(field, name),
             (Span::Range(at, len), _) => Spot::bytes(at.into(), len.into()),
-            (Span::All | Span::Bits(_), Shape::Ints(width, _)) => {
+            (Span::All, Shape::Ints(width, _)) => {
                 let width = width.bytes();
                 for (index, bytes) in (0..).zip(field.bytes().chunks_exact(width as usize)) {
                     if !good(bytes) {
@@ -218,7 +218,7 @@ impl<'c, 'a> Check<'c, 'a> {
                 }
                 return;
             }
-            (Span::All | Span::Bits(_) | Span::Rest, _) => Spot::whole(field),
+            (Span::All | Span::Rest, _) => Spot::whole(field),
         };
         let range = usize::try_from(spot.at).ok().zip(usize::try_from(spot.at + spot.len).ok());
         let bytes = range.and_then(|(start, end)| field.bytes().get(start..end));

@@ -64,7 +64,7 @@ static RULES: &[Rule] = &[
         ..rule("lapic-version", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::part(PAGE, "tpr"), Subject::part(PAGE, "ppr")],
+        subjects: &[Subject::part(PAGE, "tpr").mask(!0xff), Subject::part(PAGE, "ppr").mask(!0xff)],
         condition: "must be below 256",
         reason: "a priority is a byte",
         bhyve: "restores it; interrupts are held back until the guest writes the register",
@@ -99,7 +99,10 @@ static RULES: &[Rule] = &[
         ..rule("lapic-vectors", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::part(PAGE, "esr"), Subject::field("vlapic->esr_pending")],
+        subjects: &[
+            Subject::part(PAGE, "esr").mask(!0xff),
+            Subject::field("vlapic->esr_pending").mask(!0xff),
+        ],
         condition: "must have errors in bits 7:0 only",
         reason: "there are no others",
         bhyve: "restores it; the guest reads errors that it does not know",
@@ -138,12 +141,12 @@ static RULES: &[Rule] = &[
         ..rule("lapic-lvt-vector", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::range(PAGE, 0x301, 1)],
+        subjects: &[Subject::part(PAGE, "icr_lo").mask(1 << 12)],
         condition: "must have the delivery status of ICR (bit 12) clear",
         reason: "the kernel clears it whenever the guest writes the register",
         bhyve: "restores it; the guest may wait for ever until its interrupt is delivered",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_icrlo_write_handler",
-        judge: Judge::Number(|icr| icr & 0x10 == 0),
+        judge: Judge::Number(|icr| icr & 1 << 12 == 0),
         ..rule("lapic-icr-status", VLAPIC)
     },
     Rule {
@@ -277,6 +280,7 @@ static ARGUED: &[Argued] = &[
     Argued {
         records: VLAPIC,
         subjects: &[
+            Subject::part(PAGE, "tpr"),
             Subject::part(PAGE, "svr"),
             Subject::part(PAGE, "icr_lo"),
             Subject::part(PAGE, "icr_hi"),
@@ -284,6 +288,16 @@ static ARGUED: &[Argued] = &[
         ],
         class: Class::Free,
         because: "the guest writes it, and the kernel or the CPU keeps all bits",
+    },
+    Argued {
+        records: VLAPIC,
+        subjects: &[
+            Subject::part(PAGE, "ppr"),
+            Subject::part(PAGE, "esr"),
+            Subject::field("vlapic->esr_pending"),
+        ],
+        class: Class::Free,
+        because: "a byte that the kernel or the CPU sets, and that is set anew before it matters",
     },
     Argued {
         records: VLAPIC,
