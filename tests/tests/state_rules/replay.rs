@@ -1,8 +1,8 @@
-//! 12,000 changes of one field each, which bhyve's own restore code was given: what killed a host is
-//! refused, and what it survived is listed by the rules that refuse it all the same.
+//! 12,000 changes of one field each, which bhyve's own restore code was given: what killed a host
+//! is refused, and what it survived is listed by the rules that refuse it all the same.
 //!
-//! `fixtures/mutations` has what was changed and what came of it. That it survived says only that no
-//! harm was seen.
+//! `fixtures/mutations` has what was changed and what came of it. That it survived says only that
+//! no harm was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

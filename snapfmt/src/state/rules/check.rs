@@ -12,8 +12,8 @@ use crate::limits;
 use crate::state::fields::{little_endian, signed};
 use crate::state::{FieldRef, Scope, Shape, Unknown};
 
-/// Holds a machine against every rule. Rules that need guest memory, or facts of the host that is to
-/// restore it, are listed as not checked if that is not given.
+/// Holds a machine against every rule. Rules that need guest memory, or facts of the host that is
+/// to restore it, are listed as not checked if that is not given.
 #[must_use]
 pub fn check(
     machine: &Machine<'_>,

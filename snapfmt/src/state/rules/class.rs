@@ -1,8 +1,8 @@
 //! Of every byte of a record: which rules restrict it, or why none does.
 //!
 //! A byte is ruled if a rule speaks of it. Any other byte has to be argued: any value of it is
-//! legal, or it is opaque, or it has a meaning on one host alone. Bytes of fields that a rule speaks
-//! of in part, as of some bits of a register, count as ruled.
+//! legal, or it is opaque, or it has a meaning on one host alone. Bytes of fields that a rule
+//! speaks of in part, as of some bits of a register, count as ruled.
 
 use super::rule::{Rule, Span, Subject};
 use crate::state::{Field, Layout, Repeat, Shape};

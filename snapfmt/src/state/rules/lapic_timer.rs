@@ -21,8 +21,8 @@ static RULES: &[Rule] = &[
         slots: Slots::All,
         subjects: &[Subject::field(FRAC)],
         condition: "must not be 0 or 1",
-        reason: "the kernel divides by it and by its half when the timer is read, and a period of 0 \
-                 keeps a CPU of the host busy with nothing but this timer",
+        reason: "the kernel divides by it and by its half when the timer is read, and a period of \
+                 0 keeps a CPU of the host busy with nothing but this timer",
         bhyve: "restores it, in slots without a virtual CPU too; once the timer is armed, the host \
                 hangs, or divides by zero in the kernel",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_get_ccr, vlapic_reset_callout",

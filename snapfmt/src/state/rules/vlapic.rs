@@ -1,5 +1,5 @@
-//! Rules of the registers of local APICs: `vlapic`. What is in service, and the timer, have files of
-//! their own.
+//! Rules of the registers of local APICs: `vlapic`. What is in service, and the timer, have files
+//! of their own.
 
 use super::Chapter;
 use super::check::Check;
@@ -55,8 +55,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::part(PAGE, "version")],
-        condition: "must be an integrated APIC (0x10 to 0x15) with seven entries in its vector table \
-                    (6 in bits 23:16), and no other bits",
+        condition: "must be an integrated APIC (0x10 to 0x15) with seven entries in its vector \
+                    table (6 in bits 23:16), and no other bits",
         reason: "it is a constant",
         bhyve: "restores it; the guest looks for entries that are not there",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_reset",
@@ -80,8 +80,9 @@ static RULES: &[Rule] = &[
             Subject::part(PAGE, "dfr"),
             Subject::field("vcpu->x2apic_state"),
         ],
-        condition: "must have LDR and DFR as the mode wants: with x2APIC the logical id, or 0 after \
-                    INIT, and 0 or all ones; without, bits 23:0 of LDR clear and 27:0 of DFR set",
+        condition: "must have LDR and DFR as the mode wants: with x2APIC the logical id, or 0 \
+                    after INIT, and 0 or all ones; without, bits 23:0 of LDR clear and 27:0 of \
+                    DFR set",
         reason: "the guest cannot write anything else",
         bhyve: "restores it; interrupts to logical destinations are lost",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_set_x2apic_state, vlapic_reset, \
@@ -122,8 +123,8 @@ static RULES: &[Rule] = &[
     Rule {
         subjects: LVT_SUBJECTS,
         condition: "must be the same in the page of registers and in lvt_last",
-        reason: "both are always written together; interrupts follow the second, the guest reads the \
-                 first or the second",
+        reason: "both are always written together; interrupts follow the second, the guest reads \
+                 the first or the second",
         bhyve: "restores it; the timer and other sources do not do what the guest reads, and a \
                 kernel with INVARIANTS panics when it does",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_lvt_write_handler, vlapic_read",
