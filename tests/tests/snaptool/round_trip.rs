@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use snapfmt::read::Seeker;
 use tests::fixtures::fixtures;
+use tests::forge::Plan;
 
 use crate::kit::{Bench, FIXTURE, LARGE, SET};
 
@@ -90,4 +92,36 @@ fn reading_the_holes_changes_nothing() {
     let bench = Bench::fixture(FIXTURE);
     let (_, content) = bench.pack("", "a.snap");
     assert_eq!(bench.pack("--read-holes", "b.snap").1, content);
+}
+
+#[test]
+fn page_digests_change_the_file_and_not_the_state() {
+    let bench = Bench::fixture(FIXTURE);
+    let (root, content) = bench.pack("", "a.snap");
+    let (other, same) = bench.pack("--page-digests", "b.snap");
+    assert!(root != other && content == same);
+    for (name, wanted) in [("a.snap", false), ("b.snap", true)] {
+        let bytes = bench.read(name);
+        let seeker = Seeker::open(&bytes[..]).unwrap();
+        let quick = seeker.quick(|_| ()).unwrap();
+        for entry in seeker.tables(&quick).flat_map(|table| table.unwrap().entries) {
+            assert_eq!(seeker.head(&quick, &entry).unwrap().leaves().is_some(), wanted);
+        }
+        assert!(seeker.index().totals.extents > 0);
+    }
+    bench.run("verify b.snap").silent(0);
+}
+
+#[test]
+fn a_delta_is_not_unpacked_as_if_it_were_whole() {
+    let bench = Bench::fixture(FIXTURE);
+    let plan = Plan { records: Plan::complete().records, ..Plan::small_delta() };
+    fs::write(bench.path("d.snap"), plan.forge()).unwrap();
+    let refused = bench.run("unpack d.snap -o d");
+    assert!(refused.stderr.contains("this is a delta"), "{}", refused.stderr);
+    assert_eq!(refused.code(), Some(2));
+    assert!(SET.iter().all(|ending| !bench.path(format!("d{ending}")).exists()));
+    let json = bench.json("verify --json d.snap");
+    let open = json["not_checked"].to_string();
+    assert!(json["ok"] == true && open.contains("memory_root"), "{open}");
 }
