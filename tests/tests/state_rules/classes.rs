@@ -143,7 +143,7 @@ fn rules_name_fields_and_parts_that_exist() {
                     definition.field.inside.iter().any(|part| part.name == name)
                 }
                 rules::Span::Range(at, len) => {
-                    definition.field.shape.len().is_some_and(|all| at + len <= all)
+                    definition.field.shape.fixed_len().is_some_and(|all| at + len <= all)
                 }
                 _ => true,
             })

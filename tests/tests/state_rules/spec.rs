@@ -142,7 +142,7 @@ fn bytes(text: &mut String, layout: &'static Layout) {
         .unwrap();
     for Run { field, at, len, times, class } in class::classes(layout) {
         let range = match (at, len) {
-            (0, len) if Some(len) == field.shape.len() => "all".to_owned(),
+            (0, len) if Some(len) == field.shape.fixed_len() => "all".to_owned(),
             (at, 1) => format!("{at:#x}"),
             (at, len) => format!("{at:#x} to {:#x}", at + len - 1),
         };
