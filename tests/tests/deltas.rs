@@ -126,9 +126,8 @@ fn a_block_of_zero_pages_has_no_payload_and_no_leaves() {
     let mut change = Change::new(0, SIZE);
     change.zero(3).unwrap();
     for compression in [Compression::None, Compression::Zstd(1)] {
-        let form = Form { leaves: true, ..compression.into() };
-        let [extent] = &extents(&change, form)[..] else { panic!("one block") };
-        assert_eq!((extent.stored(), extent.head().leaves()), (0, None));
+        let [extent] = &extents(&change, compression)[..] else { panic!("one block") };
+        assert_eq!((extent.stored(), extent.head().leaves()), (0, &[][..]));
         assert!(extent.is_settled() && !extent.head().is_compressed());
         let named: Vec<_> = extent.head().named().collect();
         assert_eq!((named[2], named[3]), (Named::Not, Named::Zero));
@@ -155,9 +154,8 @@ fn leaves_are_known_from_frame_and_list_alone() {
             let read: usize = watched.reads()[before..].iter().map(|(_, len)| len).sum();
             assert!(read < 1500, "{read}");
             let extent = watching.extent(&quick, &entry).unwrap();
-            assert_eq!(head.leaves(), Some(&extent.leaves[..]));
+            assert_eq!(head.leaves(), &extent.leaves);
             assert_eq!((head.root(), head.is_compressed()), (extent.root, zstd));
-            assert!(extent.has_leaves);
         }
     }
 }

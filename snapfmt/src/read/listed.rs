@@ -76,7 +76,9 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
             let at = part.spans().nvlist_at;
             let record = Record::open(part)?;
             let listed = PartRef { record: Some(record.id().clone()), ..listed };
-            ledger.part(listed, nvlist).map_err(|fault| fault.at(at).within(record.id().place()))?;
+            ledger
+                .part(listed, nvlist)
+                .map_err(|fault| fault.at(at).within(record.id().place()))?;
             Ok(Part::Record(record))
         }
         Kind::Other(_) => {

@@ -265,8 +265,14 @@ pub(super) fn written(
         match part {
             Part::Meta(found) => meta = Some(found),
             Part::Config(found) => config = Some(found),
-            Part::Other(found) if memory => late.push(found),
-            Part::Other(found) => others.push(found),
+            Part::Other(found) => {
+                assert_eq!(verified.index().is_behind_memory(found.offset()), memory);
+                match found.kind().is_bound() {
+                    true => {}
+                    false if memory => late.push(found),
+                    false => others.push(found),
+                }
+            }
             Part::Record(found) => {
                 records.push(found);
                 memory = true;
@@ -275,7 +281,6 @@ pub(super) fn written(
             _ => {}
         }
     }
-    let Some(meta) = meta else { panic!("no .meta") };
     let mut out = Vec::new();
     let vm = verified.vm().clone();
     let write = |out: &mut Vec<u8>| {

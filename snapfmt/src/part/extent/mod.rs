@@ -201,7 +201,8 @@ fn seal<'a>(
         data: Bytes(head.data.as_bytes()),
         encoding: if stored.is_some() { codec::ZSTD } else { codec::RAW },
         root: stored.is_some().then_some(head.root),
-        leaves: (!leaves.is_empty() && (form.leaves || head.xor.is_some())).then_some(Bytes(&leaves)),
+        leaves: (!leaves.is_empty() && (form.leaves || head.xor.is_some()))
+            .then_some(Bytes(&leaves)),
         zero: head.zero.as_ref().map(|zero| Bytes(zero.as_bytes())),
         xor: head.xor.as_ref().map(|xor| Bytes(xor.as_bytes())),
     };
@@ -232,12 +233,7 @@ fn decode(head: &Head, part: &Intact) -> Result<Vec<u8>, Fault> {
 
 /// Decodes the payload, and compares each page that is no difference with its leaf (§6.2.8). A head
 /// out of a stream that lacks leaves gets them, and its root is checked.
-fn pages(
-    head: &mut Head,
-    part: &Intact,
-    map: &MemoryMap,
-    rest: Rest,
-) -> Result<Vec<u8>, Error> {
+fn pages(head: &mut Head, part: &Intact, map: &MemoryMap, rest: Rest) -> Result<Vec<u8>, Error> {
     let wrong = |fault: Fault| part.wrong_payload(fault);
     let pages = decode(head, part).map_err(wrong)?;
     if head.lacks_leaves() {
