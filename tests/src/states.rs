@@ -259,14 +259,20 @@ pub type Checked = (BTreeMap<u64, Vec<u8>>, Vec<Verified>);
 /// What is wrong with it.
 pub fn check(files: &[Vec<u8>]) -> Result<Checked, ChainError> {
     let mut pages = BTreeMap::new();
-    let checked = open(files)?.check(1 << 16, |block| {
+    let chain = open(files)?;
+    let contents = chain.contents();
+    let checked = chain.check(1 << 16, |block| {
         for (gpa, page) in block.iter() {
             pages.insert(gpa / PAGE as u64, page.to_vec());
         }
         Ok::<_, Infallible>(())
     });
     match checked {
-        Ok(verified) => Ok((pages, verified)),
+        Ok(verified) => {
+            let all: Vec<_> = verified.iter().map(|file| file.index().content).collect();
+            assert_eq!(contents.unwrap(), all, "known by lists alone");
+            Ok((pages, verified))
+        }
         Err(snapfmt::read::CheckError::Chain(error)) => Err(error),
         Err(snapfmt::read::CheckError::Taker(never)) => match never {},
     }

@@ -276,6 +276,39 @@ fn a_delta_to_another_state_is_refused_before_a_page_is_read() {
 }
 
 #[test]
+fn a_state_that_is_not_what_its_file_says_is_known_before_a_page_is_read() {
+    let cases = tests::spec_rules::cases();
+    let case = cases.iter().find(|case| case.what == "another memory root").unwrap();
+    let files = [tests::spec_rules::chain(case.parent.unwrap()), vec![case.file.clone()]].concat();
+    let watched: Vec<_> = files.iter().map(|file| Watched::new(file)).collect();
+    let chain = snapfmt::read::Chain::open(watched.iter(), |_, _| ()).unwrap();
+    let error = chain.contents().unwrap_err();
+    assert_eq!(error.link, 1);
+    assert!(error.to_string().contains("§7.1.3"), "{error}");
+    for (watched, file) in watched.iter().zip(&files) {
+        let extents = tests::forge::places(file).into_iter().filter(|place| place.kind == 32);
+        for place in extents.filter(|place| place.payload < place.payload_end) {
+            let within = |&(at, len): &(u64, usize)| {
+                (at as usize) < place.payload_end && at as usize + len > place.payload
+            };
+            assert!(!watched.reads().iter().any(within), "{place:?}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_has_each_file_once_and_may_be_long() {
+    let (states, files) = long(70, &[zstd(1 << 16)]);
+    assert!(check(&files).unwrap().0 == states.last().unwrap().pages);
+    // A state that did not change names its own content (§13.1.4).
+    let same = written(&[states[0].clone(), states[0].clone()], &[zstd(1 << 16); 2]);
+    assert!(check(&same).is_ok());
+    let (link, error) = fault(open(&[same[0].clone(), same[1].clone(), same[1].clone()]));
+    assert_eq!(link, 2);
+    assert!(matches!(error.fault(), Fault::Value { rule: "§13.6", .. }), "{error}");
+}
+
+#[test]
 fn a_missing_or_damaged_link_is_named() {
     let (_, files) = long(4, &[zstd(1 << 16)]);
     let without = |number: usize| {

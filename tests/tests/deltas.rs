@@ -204,6 +204,25 @@ fn parts_after_memory_are_carried_behind_it() {
 }
 
 #[test]
+fn a_part_that_is_bound_to_its_file_is_not_carried() {
+    let file =
+        Plan { optional: vec![(0xc000_0077, list::List::default(), vec![7], 1)], ..Plan::small() };
+    let (parts, end) = walk_in_chunks(&file.forge()[..]);
+    end.unwrap();
+    let mut others = parts.iter().filter_map(|part| match part {
+        Part::Other(part) => Some(part),
+        _ => None,
+    });
+    let part = others.next().unwrap();
+    assert!(part.kind().is_bound() && !part.kind().is_private());
+    let mut out = Vec::new();
+    let mut writer = begun(&header(1, None), Compression::None, &mut out);
+    let before = out.len();
+    says(&writer.carry(part, &mut out).unwrap_err(), "§4.12");
+    assert_eq!(out.len(), before);
+}
+
+#[test]
 fn a_survey_knows_the_extents_of_a_delta_also_without_its_header_block() {
     let plan = Plan::small_xor();
     for mut file in [plan.forge(), write(&plan, Compression::Zstd(3))] {
