@@ -41,7 +41,8 @@ pub const INDEX_NVLIST: u32 = 4 << 20;
 pub const TEXT_PAYLOAD: u64 = 1 << 20;
 /// The payload of a DEVICE part, and a record: framebuffers of 32 MiB have been seen.
 pub const RECORD: u64 = 64 << 20;
-/// All records of a file together, and the nvlists of their parts: bounds the work of a quick check.
+/// All records of a file together, and the nvlists of their parts: bounds the work of a quick
+/// check.
 pub const RECORDS_TOTAL: u64 = 1 << 30;
 /// All optional parts of a file together, for the same reason.
 pub const OPTIONAL_TOTAL: u64 = 256 << 20;

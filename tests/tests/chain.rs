@@ -38,7 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => (page(), any::<u64>()).prop_map(|(page, seed)| Op::Noise(page, seed)),
         2 => (page(), 1..=255_u8).prop_map(|(page, byte)| Op::Pattern(page, byte)),
-        4 => (page(), 1..300_u16, any::<u64>()).prop_map(|(page, n, seed)| Op::Words(page, n, seed)),
+        4 => (page(), 1..300_u16, any::<u64>()).prop_map(|(at, n, seed)| Op::Words(at, n, seed)),
         2 => page().prop_map(Op::Zero),
     ]
 }

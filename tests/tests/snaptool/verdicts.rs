@@ -6,7 +6,6 @@ use serde_json::Value;
 use snapfmt::bhyve::{self, Meta, Severity};
 use snapfmt::read::Seeker;
 use tests::fixtures::{apply_broken, fixtures, unpack_without_memory, variants};
-use tests::forge::{Extent, Plan};
 
 use crate::kit::{Bench, FIXTURE, SET};
 
@@ -89,42 +88,6 @@ fn what_is_missing_or_too_much_at_the_end_is_no() {
             assert!(ended.stdout.contains(", offset 0x"), "{}", ended.stdout);
         }
         assert_eq!(bench.feed("verify -", &bad).code(), Some(1));
-    }
-}
-
-#[test]
-fn what_never_was_three_files_does_not_become_three() {
-    let bench = Bench::empty();
-    let complete = Plan {
-        segments: vec![(0, 40 * 4096)],
-        extents: vec![Extent::new(0, &[(1, 1)])],
-        ..Plan::complete()
-    };
-    let undescribed = Plan { described: false, ..complete.clone() };
-    let memory = Plan { records: Vec::new(), ..complete };
-    let memory_only = Plan { described: false, ..memory.clone() };
-    let nothing = Plan { extents: Vec::new(), ..memory_only.clone() };
-    for (plan, says, hint) in [
-        (undescribed, "never was three files", "inspect"),
-        (memory, "holds memory only", "round of a migration"),
-        (memory_only, "holds memory only", "round of a migration"),
-        (nothing, "holds memory only", "round of a migration"),
-    ] {
-        bench.write("a.snap", plan.forge());
-        let ended = bench.run("unpack a.snap -o b");
-        assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
-        assert!(ended.stderr.contains(says) && ended.stderr.contains(hint), "{}", ended.stderr);
-        assert_eq!(bench.names(), ["a.snap"]);
-        // The bytes are good all the same; a .meta without records is not.
-        let good = !plan.described;
-        for line in ["verify a.snap", "verify --quick a.snap", "inspect a.snap"] {
-            let ended = bench.run(line);
-            assert_eq!(ended.code() == Some(0), good, "{line}: {}", ended.stderr);
-        }
-        assert_eq!(bench.run("diff a.snap a.snap").code(), Some(0));
-        let inspected = bench.run("inspect --json a.snap").stdout;
-        let inspected: Value = serde_json::from_str(&inspected).unwrap();
-        assert_eq!(inspected["intact"], true);
     }
 }
 
