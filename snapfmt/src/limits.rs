@@ -82,8 +82,8 @@ pub const NVLIST_DEPTH: usize = 128;
 /// [`NVLIST_DEPTH`] it also bounds the work of walking a list level by level.
 pub const NVLIST_PAIRS: usize = 1 << 18;
 
-/// What counts against [`NVLIST_PAIRS`], in a list of a snapshot (§1.3.6): a record's fields are some
-/// 250 for each virtual CPU.
+/// What counts against [`NVLIST_PAIRS`], in a list of a snapshot (§1.3.6): a record's fields are
+/// some 250 for each virtual CPU.
 pub const SNAPSHOT_PAIRS: usize = 1 << 16;
 
 /// Bytes of a pair's name without its NUL. libnv's `NV_NAME_MAX` less the NUL.

@@ -1,8 +1,8 @@
 //! Several lists of blocks side by side, as aligned areas in ascending order.
 //!
 //! Blocks are aligned powers of two, so any two of them are apart or one holds the other, whatever
-//! files they are in. An area is the largest of those that overlap, with all that lie in it; what no
-//! area covers is in no list. Only the next block of each list is held.
+//! files they are in. An area is the largest of those that overlap, with all that lie in it; what
+//! no area covers is in no list. Only the next block of each list is held.
 
 use std::iter::Peekable;
 

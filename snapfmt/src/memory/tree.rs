@@ -136,8 +136,8 @@ pub fn block_root(map: &MemoryMap, gpa: u64, size: u64, data: &Bitmap, pages: &[
     leaves_root(map, Rest::Zero, gpa, size, leaves)
 }
 
-/// The subtree root of the aligned block of `size` bytes at `gpa`, from the leaves of the pages that
-/// are named: the number of the page in the block and its leaf, ascending.
+/// The subtree root of the aligned block of `size` bytes at `gpa`, from the leaves of the pages
+/// that are named: the number of the page in the block and its leaf, ascending.
 #[must_use]
 pub fn leaves_root(
     map: &MemoryMap,

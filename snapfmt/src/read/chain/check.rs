@@ -35,9 +35,9 @@ struct Progress {
 }
 
 impl<S: ReadAt> Chain<S> {
-    /// Checks everything that [`open`](Self::open) did not: MAP and EXTENT parts of every file, each
-    /// page that is stored as a difference against the page of the parent, and the memory root of
-    /// every state. Every byte is read once.
+    /// Checks everything that [`open`](Self::open) did not: MAP and EXTENT parts of every file,
+    /// each page that is stored as a difference against the page of the parent, and the memory root
+    /// of every state. Every byte is read once.
     ///
     /// `take` is given the blocks of the newest state that are not all zero, ascending, of `least`
     /// bytes (a power of two of at least 64 KiB) or more, with the leaves and roots of their parts
