@@ -127,9 +127,8 @@ fn a_block_of_zero_pages_has_no_payload_and_no_leaves() {
     let mut change = Change::new(0, SIZE);
     change.zero(3).unwrap();
     for compression in [Compression::None, Compression::Zstd(1)] {
-        let form = Form { leaves: true, ..compression.into() };
-        let [extent] = &extents(&change, form)[..] else { panic!("one block") };
-        assert_eq!((extent.stored(), extent.head().leaves()), (0, None));
+        let [extent] = &extents(&change, compression)[..] else { panic!("one block") };
+        assert_eq!((extent.stored(), extent.head().leaves()), (0, &[][..]));
         assert!(extent.is_settled() && !extent.head().is_compressed());
         let named: Vec<_> = extent.head().named().collect();
         assert_eq!((named[2], named[3]), (Named::Not, Named::Zero));
@@ -156,9 +155,8 @@ fn leaves_are_known_from_frame_and_list_alone() {
             let read: usize = watched.reads()[before..].iter().map(|(_, len)| len).sum();
             assert!(read < 1500, "{read}");
             let extent = watching.extent(&quick, &entry).unwrap();
-            assert_eq!(head.leaves(), Some(&extent.leaves[..]));
+            assert_eq!(head.leaves(), &extent.leaves);
             assert_eq!((head.root(), head.is_compressed()), (extent.root, zstd));
-            assert!(extent.has_leaves);
         }
     }
 }
@@ -204,6 +202,25 @@ fn parts_after_memory_are_carried_behind_it() {
     assert_eq!(seeker.root(), end.unwrap().root());
     let whole = survey(&out[..], |_, _, _| ()).unwrap();
     assert_eq!(whole.errors().next(), None);
+}
+
+#[test]
+fn a_part_that_is_bound_to_its_file_is_not_carried() {
+    let file =
+        Plan { optional: vec![(0xc000_0077, list::List::default(), vec![7], 1)], ..Plan::small() };
+    let (parts, end) = walk_in_chunks(&file.forge()[..]);
+    end.unwrap();
+    let mut others = parts.iter().filter_map(|part| match part {
+        Part::Other(part) => Some(part),
+        _ => None,
+    });
+    let part = others.next().unwrap();
+    assert!(part.kind().is_bound() && !part.kind().is_private());
+    let mut out = Vec::new();
+    let mut writer = begun(&header(1, None), Compression::None, &mut out);
+    let before = out.len();
+    says(&writer.carry(part, &mut out).unwrap_err(), "§4.12");
+    assert_eq!(out.len(), before);
 }
 
 #[test]

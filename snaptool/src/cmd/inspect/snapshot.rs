@@ -22,6 +22,8 @@ use crate::signal::Stop;
 
 /// What a map check leaves out.
 const EXTENTS: &str = "the bytes of memory extents; `snaptool verify` and --full read them";
+/// What a delta alone leaves out (§13.4).
+const STATE: &str = "the state of a delta: memory_root, and pages that are stored as differences";
 /// What damage leaves unknown.
 const WHOLE: &str = "whether the parts agree with each other, the structure rules, the identities";
 const BEHIND: &str = "everything behind the damage: the input could be read only once";
@@ -139,6 +141,7 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
     identities(&mut collector, seeker.root().to_string(), index, seeker.size());
     collector.facts.checked = "map";
     collector.facts.not_checked = vec![EXTENTS];
+    collector.facts.not_checked.extend(index.delta.map(|_| STATE));
     collector.facts.intact = true;
     Ok(collector.finish(true, quick.findings()))
 }
@@ -195,6 +198,7 @@ fn stream(
             let root = verified.root().to_string();
             identities(&mut collector, root, verified.index(), verified.size());
             collector.facts.checked = "full";
+            collector.facts.not_checked.extend(verified.unsettled().map(|_| STATE));
             collector.facts.intact = true;
             Ok((collector.finish(true, verified.findings()), None))
         }
