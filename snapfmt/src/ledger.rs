@@ -127,6 +127,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// `.meta`, once its part went by.
+    pub(crate) fn parsed_meta(&self) -> Option<&Meta> {
+        self.meta.as_ref()
+    }
+
     /// Takes note of a part that the index lists by itself. A record may come once (§5.4.2).
     pub(crate) fn part(&mut self, part: PartRef) -> Result<(), Fault> {
         if let Some(record) = &part.record {

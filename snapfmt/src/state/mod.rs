@@ -35,6 +35,7 @@
 //! good.
 
 mod decode;
+mod difference;
 mod dsl;
 mod evidence;
 mod fields;
@@ -49,6 +50,7 @@ mod scope;
 mod tests;
 mod value;
 
+pub use difference::{Difference, Is};
 pub use evidence::{Evidence, base};
 pub use fields::Fields;
 pub use form::{Form, FormError};

@@ -1,0 +1,1 @@
+//! Records as fields and whole, part by part.
