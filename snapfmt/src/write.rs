@@ -141,7 +141,7 @@ impl Writer {
         sink.ledger.admit(Kind::Meta).map_err(&wrong)?;
         meta.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(&wrong)?;
         sink.ledger.meta(meta).map_err(wrong)?;
-        let chooser = Chooser::new(&vm, sink.ledger.parsed_meta());
+        let chooser = Chooser::new(&vm.arch, vm.ncpus, sink.ledger.parsed_meta());
         Ok(Self { sink, vm, rest, form: form.into(), chooser })
     }
 

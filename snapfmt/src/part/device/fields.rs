@@ -214,6 +214,12 @@ impl HeldFields {
         &self.chunks
     }
 
+    /// Bytes that they take in the list of their part.
+    pub(super) fn stored(&self) -> u64 {
+        let Self { list, widths, chunks, .. } = self;
+        (list.len() + widths.len() + 8 * chunks.len()) as u64
+    }
+
     /// The same fields, ready to be stored again. `bytes` is the record.
     pub(super) fn again<'a>(&'a self, bytes: &'a [u8]) -> Result<Prepared<'a>, Fault> {
         let chunk = |range: &Range<u64>| {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::bhyve::{self, Generation, Meta};
 use crate::nvlist;
-use crate::part::vm::{AMD64, Vm};
+use crate::part::vm::AMD64;
 use crate::state::{Evidence, Fields, FormError, Layout, Unknown};
 
 /// How a record was stored.
@@ -90,20 +90,20 @@ pub struct Chooser {
 }
 
 impl Chooser {
-    /// By the machine, and by `.meta` where there is one.
+    /// By the machine's architecture and number of virtual CPUs, and by `.meta` where there is one.
     #[must_use]
-    pub fn new(vm: &Vm, meta: Option<&Meta>) -> Self {
+    pub fn new(arch: &str, ncpus: u64, meta: Option<&Meta>) -> Self {
         let evidence = match meta {
             Some(meta) => Evidence::of(meta),
             // A state that never was three files is of the current form (§5.2.7).
             None => Evidence {
                 generation: Generation::B,
-                slots: u32::try_from(vm.ncpus).into_iter().collect(),
+                slots: u32::try_from(ncpus).into_iter().collect(),
                 vendor: None,
             },
         };
         let records = meta.map(|meta| meta.records.clone()).unwrap_or_default();
-        Self { evidence: (vm.arch == AMD64).then_some(evidence), records }
+        Self { evidence: (arch == AMD64).then_some(evidence), records }
     }
 
     /// The fields of a record.

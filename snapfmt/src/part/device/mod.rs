@@ -197,6 +197,7 @@ impl Record {
         id.matches(&bytes).map_err(in_list)?;
         let known = fields.check_layout(&bytes).map_err(in_list)?;
         let held = HeldFields::new(&fields, known, chunks).map_err(in_list)?;
+        let stored = stored.saturating_add(held.stored());
         Ok(Self { id, bytes, stored, fields: Some(held) })
     }
 
@@ -212,8 +213,7 @@ impl Record {
         &self.bytes
     }
 
-    /// Bytes that its payload takes in the file; of a record that is stored as fields, that is what
-    /// is too long for them.
+    /// Bytes that it takes in the file: the payload, and the list of its fields.
     #[must_use]
     pub fn stored(&self) -> u64 {
         self.stored
