@@ -272,7 +272,10 @@ fn form(record: &Record) -> String {
             let known = if layout.known { "" } else { ", which is not known here" };
             format!("{} {}{known}", escape(&layout.name), layout.version)
         }
-        (None, Some(why)) => format!("whole: {}", escape(why)),
+        (None, Some(why)) => {
+            let whole = record.stored_as.map_or("none", |_| "whole");
+            format!("{whole}: {}", escape(why))
+        }
         (None, None) => "whole".to_owned(),
     }
 }
