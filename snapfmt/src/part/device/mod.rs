@@ -9,8 +9,6 @@
 mod fields;
 mod head;
 mod kept;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 

@@ -1,1 +1,0 @@
-//! Records as fields and whole, part by part.
