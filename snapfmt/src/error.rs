@@ -113,6 +113,24 @@ pub enum Fault {
         /// The rule's number.
         rule: &'static str,
     },
+    /// Fields of a record that give no record, or not this one (§5.4.8 to §5.4.10).
+    #[error("the fields do not give the record: {why} ({rule})")]
+    Fields {
+        /// Why not.
+        why: String,
+        /// The rule's number.
+        rule: &'static str,
+    },
+    /// Fields that are not what their layout makes of the record (§5.4.11).
+    #[error("these are not the fields of layout {layout}, version {version}: {why} (§5.4.11)")]
+    Layout {
+        /// The name of the layout, which is known.
+        layout: String,
+        /// Its version.
+        version: u32,
+        /// The field, and what is wrong with it.
+        why: String,
+    },
     /// Stored bytes whose digest matched, but which do not decompress as they must (§6.6).
     #[error("the compressed bytes are not what §6.6 asks for: {0}")]
     Zstd(&'static str),
@@ -168,6 +186,8 @@ impl Fault {
             Self::UnknownPart(_) => "unknown-part",
             Self::Order { .. } => "order",
             Self::Disagree { .. } => "disagree",
+            Self::Fields { .. } => "fields",
+            Self::Layout { .. } => "layout",
             Self::Zstd(_) => "zstd",
             Self::Meta(_) => "meta",
             Self::Trailing => "trailing",

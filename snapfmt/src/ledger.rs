@@ -134,6 +134,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// `.meta`, once its part went by.
+    pub(crate) fn parsed_meta(&self) -> Option<&Meta> {
+        self.meta.as_ref()
+    }
+
     /// Takes note of a part that the index lists by itself. A record may come once (§5.4.2).
     /// `nvlist` is the size of its list.
     pub(crate) fn part(&mut self, part: PartRef, nvlist: u32) -> Result<(), Fault> {

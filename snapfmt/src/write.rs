@@ -14,7 +14,7 @@ use crate::memory::block::Block;
 use crate::memory::change::Change;
 use crate::memory::tree::Rest;
 use crate::part::config::ConfigText;
-use crate::part::device::{Record, RecordId};
+use crate::part::device::{Chooser, Kept, Record, RecordId};
 use crate::part::extent::{Extent, Form};
 use crate::part::index::{Index, PartRef};
 use crate::part::map::MapEntry;
@@ -29,6 +29,7 @@ pub struct Writer {
     vm: Vm,
     rest: Rest,
     form: Form,
+    chooser: Chooser,
 }
 
 /// Writes the memory of a full file, in ascending order, and seals the file.
@@ -143,7 +144,8 @@ impl Writer {
             meta.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(&wrong)?;
             sink.ledger.meta(meta).map_err(wrong)?;
         }
-        Ok(Self { sink, vm, rest, form: form.into() })
+        let chooser = Chooser::new(&vm.arch, vm.ncpus, sink.ledger.parsed_meta());
+        Ok(Self { sink, vm, rest, form: form.into(), chooser })
     }
 
     /// Appends the VM's configuration; at most once, before all records.
@@ -166,7 +168,8 @@ impl Writer {
         carry(&mut self.sink, part, out)
     }
 
-    /// Appends one record: in the order of `.kern`, or, without META, in any.
+    /// Appends one record: in the order of `.kern`, or, without META, in any. It is stored as its
+    /// fields where they are known and fit, and whole otherwise; which, is given back.
     ///
     /// # Errors
     /// Values that break the spec, and a record that was there before.
@@ -176,12 +179,60 @@ impl Writer {
         name: &str,
         bytes: &[u8],
         out: &mut Vec<u8>,
+    ) -> Result<Kept, Error> {
+        let id = RecordId::of(section, name, bytes);
+        let compression = self.form.compression;
+        let part = match self.chooser.fields(section, name, bytes) {
+            Ok(fields) => Record::encode_fields(&id, &fields, compression),
+            Err(why) => {
+                Record::encode(&id, bytes, compression).map(|part| (part, Kept::Whole(why)))
+            }
+        };
+        let (part, kept) = part.map_err(|fault| self.wrong(fault, &id))?;
+        self.put_record(&part, &id, out).map(|()| kept)
+    }
+
+    /// As [`record`](Self::record), but whole in any case.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn record_whole(
+        &mut self,
+        section: &str,
+        name: &str,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let id = RecordId::of(section, name, bytes);
-        let at = self.sink.offset;
         let part = Record::encode(&id, bytes, self.form.compression);
-        part.and_then(|part| self.sink.put_listed(&part, Some(id.clone()), out))
-            .map_err(|fault| fault.at(at).within(id.place()))
+        let part = part.map_err(|fault| self.wrong(fault, &id))?;
+        self.put_record(&part, &id, out)
+    }
+
+    /// Appends a record of another file as it is stored there: fields of a layout that is not known
+    /// stay fields.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn record_again(&mut self, record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
+        let part = record.encode_again(self.form.compression);
+        let part = part.map_err(|fault| self.wrong(fault, record.id()))?;
+        self.put_record(&part, record.id(), out)
+    }
+
+    fn put_record(
+        &mut self,
+        part: &Encoded<'_>,
+        id: &RecordId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let at = self.sink.offset;
+        let put = self.sink.put_listed(part, Some(id.clone()), out);
+        put.map_err(|fault| fault.at(at).within(id.place()))
+    }
+
+    fn wrong(&self, fault: Fault, id: &RecordId) -> Error {
+        fault.at(self.sink.offset).within(id.place())
     }
 
     /// Ends the records of a full file; memory comes next.

@@ -244,7 +244,11 @@ pub fn write_to(
         flush(&mut out);
     }
     for record in &plan.records {
-        writer.record(&record.section, &record.name, &record.bytes, &mut out)?;
+        let (section, name, bytes) = (&record.section, &record.name, &record.bytes);
+        match &record.fields {
+            Some(_) => drop(writer.record(section, name, bytes, &mut out)?),
+            None => writer.record_whole(section, name, bytes, &mut out)?,
+        }
         flush(&mut out);
     }
     if plan.parent.is_some() {

@@ -17,6 +17,7 @@ pub mod fixtures;
 pub mod forge;
 pub mod image;
 pub mod images;
+pub mod layouts_doc;
 pub mod machine;
 pub mod packed;
 pub mod properties;

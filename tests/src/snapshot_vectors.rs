@@ -41,7 +41,7 @@ pub fn layer(id: &str, rule: &str) -> &'static str {
         "nvlist" | "pair" => "nvlist",
         // The fields of a frame say where the rest of a part is.
         "value" if rule.starts_with("§4.") => "layout",
-        "value" | "disagree" | "zstd" | "meta" => "consistency",
+        "value" | "disagree" | "fields" | "layout" | "zstd" | "meta" => "consistency",
         _ => panic!("{id} belongs to no layer"),
     }
 }

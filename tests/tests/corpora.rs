@@ -17,8 +17,9 @@ use snapfmt::state::layouts;
 use tests::fixtures::{fixtures, folder, variants};
 use tests::forge;
 use tests::images;
-use tests::properties::{ALL, Property};
+use tests::properties::{ALL, Property, RECORDS_AS_FIELDS};
 use tests::records;
+use tests::spec_rules::chain as chain_of;
 use tests::vectors;
 
 /// What fuzzing found worth keeping, all in one file: zstd of length and bytes of each.
@@ -232,6 +233,10 @@ fn write_seeds() {
     for (name, plan) in forged {
         put("open", &format!("{name}.snap"), &plan.forge());
         put("split", &format!("{name}.snap"), &plan.forge());
+    }
+    for (name, what) in ["known", "bulk", "unknown-bulk", "unknown"].iter().zip(RECORDS_AS_FIELDS) {
+        let file = chain_of(what).pop().unwrap();
+        put("open", &format!("fields-{name}.snap"), &file);
     }
     for (number, layout) in layouts::all().enumerate() {
         // Choices for a record, and a small one as it is.

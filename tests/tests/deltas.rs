@@ -206,8 +206,7 @@ fn parts_after_memory_are_carried_behind_it() {
 
 #[test]
 fn a_part_that_is_bound_to_its_file_is_not_carried() {
-    let file =
-        Plan { optional: vec![(0xc000_0077, list::List::default(), vec![7], 1)], ..Plan::small() };
+    let file = Plan { optional: vec![(0xc000_0077, List::new(), vec![7], 1)], ..Plan::small() };
     let (parts, end) = walk_in_chunks(&file.forge()[..]);
     end.unwrap();
     let mut others = parts.iter().filter_map(|part| match part {
@@ -311,7 +310,7 @@ fn a_page_read_by_itself_is_held_against_its_leaf() {
     let wanted = |file: &[u8], wanted: &[usize]| {
         let chain = Chain::open([file], |_, _| ()).unwrap();
         let mut area = chain.area(entry.gpa, entry.size.into(), vec![(0, entry)]);
-        area.pages(Some(wanted)).map(|read| read.iter().map(|page| page.0).collect::<Vec<_>>())
+        area.pages(wanted).map(|read| read.iter().map(|page| page.0).collect::<Vec<_>>())
     };
     assert_eq!(wanted(&file, &[1, 2]).unwrap(), [4096]);
     for (byte, refused) in [(first, 1), (first + 4096, 15)] {

@@ -180,8 +180,10 @@ fn what_is_refused_leaves_no_trace() {
     writer.config(&config, &mut out).unwrap();
     writer.config(&config, &mut out).unwrap_err();
     for record in Plan::small().records {
-        writer.record(&record.section, &record.name, &record.bytes, &mut out).unwrap();
-        writer.record(&record.section, &record.name, &record.bytes, &mut out).unwrap_err();
+        let (section, name, bytes) = (&record.section, &record.name, &record.bytes);
+        writer.record_whole(section, name, bytes, &mut out).unwrap();
+        writer.record_whole(section, name, bytes, &mut out).unwrap_err();
+        writer.record(section, name, bytes, &mut out).unwrap_err();
         writer.record("kern", &record.name, &record.bytes, &mut out).unwrap_err();
         writer.config(&config, &mut out).unwrap_err();
     }

@@ -192,15 +192,17 @@ fn uuid(what: &'static str, text: &str) -> Result<(), Fault> {
     Err(Fault::Value { what, found: quoted(text), must, rule: "§3" })
 }
 
+/// Whether a feature or a layout can be called so (§9.3).
+pub(crate) fn is_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let word = |word: &str| !word.is_empty() && word.bytes().all(legal);
+    name.len() <= limits::FEATURE_NAME && name.split('-').all(word)
+}
+
 /// Checks a feature list (§9.3). One without names is absent: libnv has no empty arrays.
 fn features(what: &'static str, found: &[String]) -> Result<(), Fault> {
-    let named = |feature: &String| {
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let word = |word: &str| !word.is_empty() && word.bytes().all(legal);
-        feature.len() <= limits::FEATURE_NAME && feature.split('-').all(word)
-    };
     let once = found.iter().collect::<BTreeSet<_>>().len() == found.len();
-    if once && found.iter().all(named) {
+    if once && found.iter().all(|name| is_name(name)) {
         return Ok(());
     }
     Err(Fault::Value {

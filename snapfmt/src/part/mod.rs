@@ -42,7 +42,16 @@ impl<'a> Encoded<'a> {
         pairs: &impl Serialize,
         payload: impl Into<std::borrow::Cow<'a, [u8]>>,
     ) -> Result<Self, Fault> {
-        let (nvlist, payload) = (pairs::pack(pairs)?, payload.into());
+        Self::packed(kind, pairs::pack(pairs)?, payload)
+    }
+
+    /// A part whose list is packed already.
+    fn packed(
+        kind: Kind,
+        nvlist: Vec<u8>,
+        payload: impl Into<std::borrow::Cow<'a, [u8]>>,
+    ) -> Result<Self, Fault> {
+        let payload = payload.into();
         let part = Self { kind, nvlist, payload, aligned: false, tree: None };
         let limit = kind.nvlist_limit().into();
         let found = part.nvlist.len() as u64;

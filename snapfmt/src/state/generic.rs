@@ -2,8 +2,14 @@
 //!
 //! Knows no layout: whoever can read nvlists can restore a record of any version from its
 //! [`Form`](super::Form).
+//!
+//! ```text
+//! list, widths, lengths ── measure ──> the record's length, before there are any bytes
+//!                  bulk ── encode ───> the record
+//! ```
 
 use std::fmt;
+use std::ops::Range;
 
 use super::schema::Width;
 use crate::limits;
@@ -97,6 +103,104 @@ impl fmt::Display for GenericError {
 
 impl std::error::Error for GenericError {}
 
+/// What a list of fields amounts to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The length of its record.
+    pub len: u64,
+    /// Where in the record the bytes of each null pair are.
+    pub chunks: Vec<Range<u64>>,
+}
+
+/// The length of the record that a list of fields gives. All but the numbers themselves is checked;
+/// nothing is allocated but for the null pairs, of which there are no more than `lengths`.
+///
+/// # Errors
+/// The list, or what is outside of it, gives no record.
+pub fn measure(
+    fields: &View<'_>,
+    widths: &[u8],
+    lengths: &[u64],
+) -> Result<Measured, GenericError> {
+    let measured = Measured { len: 0, chunks: Vec::new() };
+    let mut sums = Sums { outside: Queue { widths, lengths }, measured };
+    sums.list(fields)?;
+    let Sums { outside, measured } = sums;
+    outside.end(0).map(|()| measured)
+}
+
+struct Sums<'a> {
+    outside: Queue<'a>,
+    measured: Measured,
+}
+
+impl Sums<'_> {
+    fn list(&mut self, list: &View<'_>) -> Result<(), GenericError> {
+        for pair in list.pairs() {
+            let bytes = |count: usize, width: Width| count as u64 * u64::from(width.bytes());
+            let len = match &pair.value {
+                Value::Number(_) => bytes(1, self.outside.width(pair.name)?),
+                Value::NumberArray(numbers) => bytes(numbers.len(), self.outside.width(pair.name)?),
+                Value::Binary(bytes) => bytes.len() as u64,
+                Value::Null => {
+                    let len = self.outside.length(pair.name)?;
+                    let at = self.measured.len;
+                    self.measured.chunks.push(at..at.saturating_add(len));
+                    len
+                }
+                Value::Nvlist(inner) => {
+                    self.list(inner)?;
+                    0
+                }
+                Value::NvlistArray(lists) => {
+                    lists.clone().try_for_each(|inner| self.list(&inner))?;
+                    0
+                }
+                other => return Err(no_field(pair.name, other)),
+            };
+            self.measured.len = self.measured.len.saturating_add(len);
+        }
+        Ok(())
+    }
+}
+
+fn no_field(pair: &[u8], value: &Value<'_>) -> GenericError {
+    GenericError::Type { pair: shown(pair), found: value.kind() }
+}
+
+/// What the pairs of a list take in their order.
+#[derive(Clone, Copy)]
+struct Queue<'a> {
+    widths: &'a [u8],
+    lengths: &'a [u64],
+}
+
+impl Queue<'_> {
+    fn width(&mut self, pair: &[u8]) -> Result<Width, GenericError> {
+        let (first, rest) =
+            self.widths.split_first().ok_or_else(|| GenericError::NoWidth { pair: shown(pair) })?;
+        self.widths = rest;
+        Width::from_bytes(*first)
+            .ok_or_else(|| GenericError::Width { pair: shown(pair), found: *first })
+    }
+
+    fn length(&mut self, pair: &[u8]) -> Result<u64, GenericError> {
+        let none = || GenericError::NoBulk { pair: shown(pair) };
+        let (first, rest) = self.lengths.split_first().ok_or_else(none)?;
+        self.lengths = rest;
+        Ok(*first)
+    }
+
+    /// Nothing may be left.
+    fn end(self, bytes: usize) -> Result<(), GenericError> {
+        let left = [self.widths.len(), self.lengths.len(), bytes].map(|len| len as u64);
+        match left {
+            [0, 0, 0] => Ok(()),
+            [widths, lengths, bytes] => Err(GenericError::Left { widths, lengths, bytes }),
+        }
+    }
+}
+
 /// The bytes of a record of `size` bytes, from the list of its fields.
 ///
 /// # Errors
@@ -110,15 +214,14 @@ pub fn encode(
         return Err(GenericError::Size { wanted: limits::RECORD, found: size });
     }
     let Outside { widths, lengths, bulk } = *outside;
-    let mut encoder = Encoder { size, widths, lengths, bulk, out: Vec::new() };
+    let mut encoder = Encoder { size, outside: Queue { widths, lengths }, bulk, out: Vec::new() };
     encoder.list(fields)?;
     encoder.end()
 }
 
 struct Encoder<'a> {
     size: u64,
-    widths: &'a [u8],
-    lengths: &'a [u64],
+    outside: Queue<'a>,
     bulk: &'a [u8],
     out: Vec<u8>,
 }
@@ -128,11 +231,11 @@ impl Encoder<'_> {
         for pair in list.pairs() {
             match &pair.value {
                 Value::Number(number) => {
-                    let width = self.width(pair.name)?;
+                    let width = self.outside.width(pair.name)?;
                     self.number(pair.name, *number, width)?;
                 }
                 Value::NumberArray(numbers) => {
-                    let width = self.width(pair.name)?;
+                    let width = self.outside.width(pair.name)?;
                     for number in numbers.clone() {
                         self.number(pair.name, number, width)?;
                     }
@@ -141,24 +244,12 @@ impl Encoder<'_> {
                 Value::Null => self.bulk(pair.name)?,
                 Value::Nvlist(inner) => self.list(inner)?,
                 Value::NvlistArray(lists) => {
-                    for inner in lists.clone() {
-                        self.list(&inner)?;
-                    }
+                    lists.clone().try_for_each(|inner| self.list(&inner))?;
                 }
-                other => {
-                    return Err(GenericError::Type { pair: shown(pair.name), found: other.kind() });
-                }
+                other => return Err(no_field(pair.name, other)),
             }
         }
         Ok(())
-    }
-
-    fn width(&mut self, pair: &[u8]) -> Result<Width, GenericError> {
-        let (first, rest) =
-            self.widths.split_first().ok_or_else(|| GenericError::NoWidth { pair: shown(pair) })?;
-        self.widths = rest;
-        Width::from_bytes(*first)
-            .ok_or_else(|| GenericError::Width { pair: shown(pair), found: *first })
     }
 
     fn number(&mut self, pair: &[u8], number: u64, width: Width) -> Result<(), GenericError> {
@@ -174,11 +265,10 @@ impl Encoder<'_> {
     }
 
     fn bulk(&mut self, pair: &[u8]) -> Result<(), GenericError> {
+        let length = usize::try_from(self.outside.length(pair)?).unwrap_or(usize::MAX);
         let none = || GenericError::NoBulk { pair: shown(pair) };
-        let (length, lengths) = self.lengths.split_first().ok_or_else(none)?;
-        let length = usize::try_from(*length).unwrap_or(usize::MAX);
         let (bytes, rest) = self.bulk.split_at_checked(length).ok_or_else(none)?;
-        (self.lengths, self.bulk) = (lengths, rest);
+        self.bulk = rest;
         self.push(bytes)
     }
 
@@ -192,12 +282,7 @@ impl Encoder<'_> {
     }
 
     fn end(self) -> Result<Vec<u8>, GenericError> {
-        let left = [self.widths.len(), self.lengths.len(), self.bulk.len()].map(|len| len as u64);
-        if let [widths, lengths, bytes] = left
-            && left != [0; 3]
-        {
-            return Err(GenericError::Left { widths, lengths, bytes });
-        }
+        self.outside.end(self.bulk.len())?;
         let found = self.out.len() as u64;
         if found != self.size {
             return Err(GenericError::Size { wanted: self.size, found });

@@ -35,6 +35,7 @@
 //! are good. That is for [`rules`].
 
 mod decode;
+mod difference;
 mod dsl;
 mod evidence;
 mod fields;
@@ -50,6 +51,7 @@ mod scope;
 mod tests;
 mod value;
 
+pub use difference::{Difference, Is};
 pub use evidence::{Evidence, base};
 pub use fields::Fields;
 pub use form::{Form, FormError};

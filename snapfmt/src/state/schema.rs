@@ -39,6 +39,11 @@ impl Layout {
         self.parts.into_iter().flatten()
     }
 
+    /// The pieces of the description, which other layouts may share; none is empty.
+    pub fn pieces(&self) -> impl Iterator<Item = &'static [Item]> {
+        self.parts.into_iter().filter(|piece| !piece.is_empty())
+    }
+
     /// Every field that such a record can have, once each, with the groups around it.
     #[must_use]
     pub fn definitions(&'static self) -> &'static [Definition] {
@@ -88,7 +93,7 @@ pub struct Definition {
 }
 
 /// A piece of a description.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
     /// A field.
     Field(Field),
@@ -272,7 +277,7 @@ pub enum Kind {
 }
 
 /// Items that stand in a record a number of times, one after another.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
     /// What a list of fields calls it.
     pub name: &'static str,

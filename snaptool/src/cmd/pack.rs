@@ -16,6 +16,7 @@ use snapfmt::layout::header::{self, Header};
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
+use snapfmt::part::device::Kept;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::write::{Sealed, Writer};
@@ -322,7 +323,14 @@ fn write(
     for record in set.records() {
         stop.check()?;
         let section = meta.key(record.section);
-        writer.record(section, &record.name, &set.bytes(record)?, &mut out)?;
+        let kept = writer.record(section, &record.name, &set.bytes(record)?, &mut out)?;
+        if let Kept::Whole(why) = kept
+            && !args.quiet
+            && !why.is_absent()
+        {
+            let name = text::escape(&record.name);
+            note(&format!("record {section}/{name} is kept whole, without fields: {why}"));
+        }
         drain(&mut out, output)?;
     }
     let mut writer = writer.memory()?;

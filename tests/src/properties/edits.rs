@@ -36,6 +36,14 @@ const NUMBERS: [u64; 16] = [
     u64::MAX,
 ];
 
+/// Sound plans whose records are stored as fields.
+pub const RECORDS_AS_FIELDS: [&str; 4] = [
+    "a record as fields of a layout that is known",
+    "a record as fields of a layout that is known, with bulk",
+    "a record as fields with bulk, compressed",
+    "a record as fields, in a compressed file",
+];
+
 /// An optional part of no known type.
 const UNKNOWN: u32 = 0x8000_0077;
 const BOUND: u32 = 0xc000_0077;
@@ -61,6 +69,8 @@ pub(crate) fn bases() -> &'static [Image] {
             forge::Plan { described: false, ..forge::Plan::small_zstd() },
         ];
         images.extend(forged.map(|plan| Image::parse(&plan.forge()).expect("its parts")));
+        let fields = RECORDS_AS_FIELDS.iter().flat_map(|what| chain(what));
+        images.extend(fields.map(|file| Image::parse(&file).expect("its parts")));
         images
     })
 }
@@ -255,6 +265,8 @@ fn changed(list: &Nvlist, u: &mut Unstructured<'_>) -> Result<Nvlist> {
                 "delta_root",
                 "pages_inherited",
                 "fields",
+                "layout",
+                "widths",
                 "bulk",
             ])?;
             pairs.push((name.as_bytes().to_vec(), other(&OwnedValue::Null, u)?));

@@ -15,6 +15,7 @@ mod state;
 mod three_files;
 
 pub use chain::chain;
+pub use edits::RECORDS_AS_FIELDS;
 pub use nvlist_decode::nvlist_decode;
 pub use nvlist_round_trip::nvlist_round_trip;
 pub use open::open;

@@ -5,7 +5,7 @@ use crate::forge::{Fields, List, Piece, Plan, Value};
 use super::{Case, case, number, piece_of, text};
 
 const DEVICE: &str = "DEVICE part";
-const VRTC: &str = "device record kern_structs/vrtc";
+pub(super) const VRTC: &str = "device record kern_structs/vrtc";
 
 /// Fields of every type and width, in lists and in arrays of lists.
 pub(super) fn sample() -> Fields {
@@ -65,16 +65,16 @@ fn field(plan: &Plan, name: &str, value: Value) -> Vec<u8> {
 
 pub(super) fn fields() -> Vec<Case> {
     let plan = plan(&sample());
-    let wrong = ("value", "§5.4.8", VRTC);
+    let (wrong, named) = (("fields", "§5.4.8", VRTC), ("value", "§5.4.8", VRTC));
     let without = |name: &str| changed(&plan, |piece| piece.list.drop(name));
     let layout =
-        |what: &str, name: &str| case("5.4.8", what, wrong, set(&plan, "layout", text(name)));
+        |what: &str, name: &str| case("5.4.8", what, named, set(&plan, "layout", text(name)));
     let version = |version: u64| {
         let what = format!("layout version {version}");
-        case("5.4.8", &what, wrong, set(&plan, "layout_version", number(version)))
+        case("5.4.8", &what, named, set(&plan, "layout_version", number(version)))
     };
     let other = |what: &str, value: Value| {
-        case("5.4.9", what, ("value", "§5.4.9", VRTC), field(&plan, "bytes", value))
+        case("5.4.9", what, ("fields", "§5.4.9", VRTC), field(&plan, "bytes", value))
     };
     let mut cases: Vec<_> = ["layout", "layout_version", "fields", "widths"]
         .into_iter()
@@ -99,13 +99,13 @@ pub(super) fn fields() -> Vec<Case> {
         case("5.4.9", "another value of a field", ("digest", "§5.4.6", VRTC), {
             field(&plan, "byte", number(0x13))
         }),
-        case("5.4.9", "a field less", ("value", "§5.4.6", VRTC), {
+        case("5.4.9", "a field less", ("fields", "§5.4.6", VRTC), {
             field(&plan, "bytes", Value::List(List::new()))
         }),
-        case("5.4.9", "a byte more", ("value", "§5.4.6", VRTC), {
+        case("5.4.9", "a byte more", ("fields", "§5.4.6", VRTC), {
             field(&plan, "bytes", Value::Bytes(b"\0and bytes!".to_vec()))
         }),
-        case("5.4.9", "a size that is not the fields'", ("value", "§5.4.6", VRTC), {
+        case("5.4.9", "a size that is not the fields'", ("fields", "§5.4.6", VRTC), {
             set(&plan, "size", number(sample().record().len() as u64 + 1))
         }),
     ]);
@@ -114,14 +114,14 @@ pub(super) fn fields() -> Vec<Case> {
 
 pub(super) fn widths() -> Vec<Case> {
     let plan = plan(&sample());
-    let wrong = ("value", "§5.4.8", VRTC);
+    let wrong = ("fields", "§5.4.8", VRTC);
     let widths = |what: &str, change: fn(&mut Vec<u8>)| {
         let mut widths = sample().widths;
         change(&mut widths);
         case("5.4.8", what, wrong, set(&plan, "widths", Value::Bytes(widths)))
     };
     let high = |what: &str, name: &str, value: Value| {
-        case("5.4.9", what, ("value", "§5.4.9", VRTC), field(&plan, name, value))
+        case("5.4.9", what, ("fields", "§5.4.9", VRTC), field(&plan, name, value))
     };
     vec![
         widths("a width less", |widths| widths.truncate(7)),
@@ -146,12 +146,12 @@ pub(super) fn widths() -> Vec<Case> {
 pub(super) fn bulk() -> Vec<Case> {
     let (plain, bulky) = (plan(&sample()), plan(&bulky()));
     let zstd = Plan { zstd: true, ..bulky.clone() };
-    let wrong = |rule| ("value", rule, VRTC);
+    let wrong = ("fields", "§5.4.8", VRTC);
     let sizes = |what: &str, sizes: &[u64]| {
         let file = set(&bulky, "bulk", Value::Numbers(sizes.to_vec()));
-        case("5.4.8", what, wrong("§5.4.8"), file)
+        case("5.4.8", what, wrong, file)
     };
-    let stored = |what: &str, file: Vec<u8>| case("5.4.10", what, wrong("§5.4.10"), file);
+    let stored = |what: &str, file: Vec<u8>| case("5.4.10", what, ("value", "§5.4.10", VRTC), file);
     vec![
         sizes("a size of a chunk less", &[5000 + 4097]),
         sizes("a size of a chunk more", &[5000, 4096, 1]),
@@ -159,10 +159,10 @@ pub(super) fn bulk() -> Vec<Case> {
         case("5.4.8", "a chunk above the limit", ("limit", "§10", VRTC), {
             set(&bulky, "bulk", Value::Numbers(vec![5000, (64 << 20) + 1]))
         }),
-        case("5.4.8", "no sizes of chunks", wrong("§5.4.8"), {
+        case("5.4.8", "no sizes of chunks", wrong, {
             changed(&bulky, |piece| piece.list.drop("bulk"))
         }),
-        case("5.4.8", "sizes of chunks without null pairs", wrong("§5.4.8"), {
+        case("5.4.8", "sizes of chunks without null pairs", wrong, {
             set(&plain, "bulk", Value::Numbers(vec![1]))
         }),
         case("5.4.8", "chunks that together wrap", ("limit", "§10", VRTC), {

@@ -2,7 +2,7 @@
 
 use crate::forge::{Extent, Fields, List, Plan, Record, Value};
 
-use super::{fields, head, header, memory, number, pair, parts, piece_of, plan};
+use super::{fields, head, header, known, memory, number, pair, parts, piece_of, plan};
 
 /// The plan of a sound file.
 pub struct Sound {
@@ -151,6 +151,11 @@ fn records() -> Vec<Sound> {
             only(List::new().bytes("bytes", &[7; 9]))
         }),
         fields("an empty record as fields", false, &only(List::new())),
+        fields("a record as fields of a layout that is known", false, &known::vatpic()),
+        fields("a record as fields of a layout that is known, with bulk", false, &known::fbuf()),
+        full("a record as fields of a version of a layout that is not known", {
+            known::unknown_version()
+        }),
     ]
 }
 

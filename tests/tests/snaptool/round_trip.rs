@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use snapfmt::read::Seeker;
 use tests::fixtures::fixtures;
 use tests::forge::Plan;
 
@@ -92,24 +91,6 @@ fn reading_the_holes_changes_nothing() {
     let bench = Bench::fixture(FIXTURE);
     let (_, content) = bench.pack("", "a.snap");
     assert_eq!(bench.pack("--read-holes", "b.snap").1, content);
-}
-
-#[test]
-fn page_digests_change_the_file_and_not_the_state() {
-    let bench = Bench::fixture(FIXTURE);
-    let (root, content) = bench.pack("", "a.snap");
-    let (other, same) = bench.pack("--page-digests", "b.snap");
-    assert!(root != other && content == same);
-    for (name, wanted) in [("a.snap", false), ("b.snap", true)] {
-        let bytes = bench.read(name);
-        let seeker = Seeker::open(&bytes[..]).unwrap();
-        let quick = seeker.quick(|_| ()).unwrap();
-        for entry in seeker.tables(&quick).flat_map(|table| table.unwrap().entries) {
-            assert_eq!(seeker.head(&quick, &entry).unwrap().leaves().is_some(), wanted);
-        }
-        assert!(seeker.index().totals.extents > 0);
-    }
-    bench.run("verify b.snap").silent(0);
 }
 
 #[test]

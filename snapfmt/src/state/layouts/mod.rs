@@ -57,3 +57,9 @@ pub fn all() -> impl Iterator<Item = &'static Layout> {
 pub fn by_id(id: &str) -> Option<&'static Layout> {
     all().find(|layout| layout.id == id)
 }
+
+/// The layout of that [id](Layout::id) and [version](Layout::version).
+#[must_use]
+pub fn of_version(id: &str, version: u32) -> Option<&'static Layout> {
+    all().find(|layout| layout.id == id && layout.version == version)
+}

@@ -6,7 +6,7 @@ use snapfmt::error::Error;
 use snapfmt::layout::header::{Header, VERSION};
 use snapfmt::layout::kind::Kind;
 use snapfmt::part::config::ConfigText;
-use snapfmt::part::device::Record;
+use snapfmt::part::device::{Chooser, Record, Whole};
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::Part;
@@ -27,6 +27,9 @@ pub(super) struct Collector<'a> {
     pub(super) memory: facts::Memory,
     meta: Option<bhyve::Meta>,
     config: Option<bhyve::Config>,
+    /// Architecture and number of virtual CPUs.
+    machine: Option<(String, u64)>,
+    chooser: Option<Chooser>,
     kept: usize,
 }
 
@@ -39,6 +42,8 @@ impl<'a> Collector<'a> {
             memory: facts::Memory::default(),
             meta: None,
             config: None,
+            machine: None,
+            chooser: None,
             kept: 0,
         }
     }
@@ -114,6 +119,7 @@ impl<'a> Collector<'a> {
 
     fn vm(&mut self, vm: &Vm) {
         self.counter = Some(Counter::new(&vm.memory));
+        self.machine = Some((vm.arch.clone(), vm.ncpus));
         self.facts.vm = Some(facts::Vm {
             name: vm.name.clone(),
             ncpus: vm.ncpus,
@@ -124,6 +130,9 @@ impl<'a> Collector<'a> {
 
     fn meta(&mut self, meta: MetaText) {
         self.meta = bhyve::Meta::parse(&meta.text).ok();
+        if let (Some((arch, ncpus)), Some(meta)) = (&self.machine, &self.meta) {
+            self.chooser = Some(Chooser::new(arch, *ncpus, Some(meta)));
+        }
         self.facts.meta = Some(meta_facts(self.meta.as_ref(), &meta.text));
         self.facts.meta_text = Some(meta.text);
     }
@@ -158,7 +167,20 @@ impl<'a> Collector<'a> {
             let (section, name) = (id.section.clone(), id.name.clone());
             self.facts.raw.push(facts::Raw { section, name, bytes: bytes.to_vec() });
         }
+        let layout = record.fields().map(|fields| facts::RecordLayout {
+            name: fields.layout().to_owned(),
+            version: fields.version(),
+            known: fields.is_known(),
+        });
+        let chooser = self.chooser.as_ref().filter(|_| layout.is_none());
+        let no_fields = chooser.map(|chooser| {
+            let layout = chooser.layout(&id.section, &id.name, bytes);
+            layout.map_or_else(|why| why, |_| Whole::Asked).to_string()
+        });
         self.facts.records.push(facts::Record {
+            stored_as: Some(if layout.is_some() { "fields" } else { "whole" }),
+            layout,
+            no_fields,
             section: id.section.clone(),
             name: id.name.clone(),
             offset: None,

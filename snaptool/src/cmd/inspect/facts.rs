@@ -162,6 +162,15 @@ pub(super) struct Optional {
     pub(super) length: u64,
 }
 
+/// The layout of a record.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct RecordLayout {
+    pub(super) name: String,
+    pub(super) version: u32,
+    /// Whether it is known here: the fields are then what it makes of the bytes.
+    pub(super) known: bool,
+}
+
 /// A device record.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Record {
@@ -177,6 +186,12 @@ pub(super) struct Record {
     pub(super) part_offset: Option<u64>,
     /// Found by searching in a damaged file: intact, but only its place says that it belongs here.
     pub(super) scanned: bool,
+    /// `fields` or `whole`; nothing of three files.
+    pub(super) stored_as: Option<&'static str>,
+    /// The layout of its fields.
+    pub(super) layout: Option<RecordLayout>,
+    /// Why it has no fields.
+    pub(super) no_fields: Option<String>,
 }
 
 /// A range of the file.

@@ -243,8 +243,8 @@ fn ratio(data: Option<u64>, stored: Option<u64>) -> String {
 
 /// Shows records, with whole digests if `narrowed`.
 pub(super) fn records(records: &[&Record], narrowed: bool, out: &mut dyn Write) -> io::Result<()> {
-    let heading = ["section", "name", "offset", "size", "stored", "sha256"];
-    let mut table = Table::new(&heading, &[false, false, true, true, true, false]);
+    let heading = ["section", "name", "offset", "size", "stored", "sha256", "fields"];
+    let mut table = Table::new(&heading, &[false, false, true, true, true, false, false]);
     for record in records {
         let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
         let digest = record
@@ -259,9 +259,25 @@ pub(super) fn records(records: &[&Record], narrowed: bool, out: &mut dyn Write) 
             record.size.to_string(),
             number(record.stored),
             format!("{digest}{scanned}"),
+            form(record),
         ]);
     }
     table.print(out)
+}
+
+/// Of what layout the fields of a record are, or that it has none, and why.
+fn form(record: &Record) -> String {
+    match (&record.layout, &record.no_fields) {
+        (Some(layout), _) => {
+            let known = if layout.known { "" } else { ", which is not known here" };
+            format!("{} {}{known}", escape(&layout.name), layout.version)
+        }
+        (None, Some(why)) => {
+            let whole = record.stored_as.map_or("none", |_| "whole");
+            format!("{whole}: {}", escape(why))
+        }
+        (None, None) => "whole".to_owned(),
+    }
 }
 
 fn abbreviated(digest: &str) -> &str {

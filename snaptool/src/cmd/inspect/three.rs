@@ -7,7 +7,7 @@ use snapfmt::limits;
 use snapfmt::memory::block::Block;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::memory::tree::RootBuilder;
-use snapfmt::part::device::RecordId;
+use snapfmt::part::device::{Chooser, RecordId};
 use snapfmt::part::vm::{AMD64, Vm};
 
 use super::collect::{finding, meta_facts};
@@ -73,6 +73,7 @@ fn records(
     let mut ids = Vec::new();
     let mut hashed = 0_u64;
     let mut kept = 0;
+    let chooser = Chooser::new(AMD64, meta.vm.ncpus.into(), Some(meta));
     for record in files.records() {
         stop.check()?;
         let section = meta.key(record.section);
@@ -80,9 +81,16 @@ fn records(
         let bounded = hashed <= limits::RECORDS_TOTAL;
         // Trouble with reading is trouble; a record that is out of bounds is a finding.
         let inside = record.offset.checked_add(record.size).is_some_and(|e| e <= files.kern.len());
-        let mut sha256 = None;
+        let (mut sha256, mut layout, mut no_fields) = (None, None, None);
         if bounded && inside && record.size <= limits::RECORD {
             let bytes = files.bytes(record)?;
+            match chooser.layout(section, &record.name, &bytes) {
+                Ok(found) => {
+                    let (name, version) = (found.id.to_owned(), found.version);
+                    layout = Some(facts::RecordLayout { name, version, known: true });
+                }
+                Err(why) => no_fields = Some(why.to_string()),
+            }
             let id = RecordId::of(section, &record.name, &bytes);
             sha256 = Some(id.sha256);
             ids.push(id);
@@ -101,6 +109,9 @@ fn records(
             stored: None,
             part_offset: None,
             scanned: false,
+            stored_as: None,
+            layout,
+            no_fields,
         });
     }
     if ids.len() == meta.records.len() {

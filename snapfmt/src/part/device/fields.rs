@@ -1,0 +1,237 @@
+//! Records as fields (§5.4.8 to §5.4.12).
+//!
+//! ```text
+//! state::Fields ── Prepared::of ── pack ──> list and bulk of the part ── FieldsHead::rebuild ──┐
+//!                                                                 the same bytes, or whole <───┘
+//! ```
+//!
+//! The bytes of a record follow from its part alone. What a layout says of them is a second check,
+//! made where the layout is known.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::RecordId;
+use super::head::{self, FieldsHead, Head};
+use super::kept::Whole;
+use crate::error::Fault;
+use crate::limits;
+use crate::nvlist::{self, Nvlist, OwnedValue, View};
+use crate::part::pairs;
+use crate::state::generic::{self, GenericError, Measured, Outside};
+use crate::state::{Fields, Form, layouts};
+
+/// A record ready to be stored as fields.
+pub(super) struct Prepared<'a> {
+    layout: &'a str,
+    version: u32,
+    list: Nvlist,
+    widths: Vec<u8>,
+    chunks: Vec<&'a [u8]>,
+}
+
+/// The fields of the record `id`, if they can be stored and give its bytes again.
+pub(super) fn stored<'a>(id: &RecordId, fields: &Fields<'a>) -> Result<Prepared<'a>, Whole> {
+    let prepared = Prepared::of(fields)?;
+    let list = prepared.pack(id, false)?;
+    let same = Head::parse(&list).ok().and_then(|head| {
+        head.fields?.rebuild(&prepared.bulk(), id.size).ok().map(|bytes| bytes == fields.bytes())
+    });
+    if same == Some(true) { Ok(prepared) } else { Err(Whole::Differs) }
+}
+
+impl<'a> Prepared<'a> {
+    fn of(fields: &Fields<'a>) -> Result<Self, Whole> {
+        let Form { fields: list, widths, bulk: chunks } = Form::of(fields)?;
+        let layout = fields.layout();
+        Ok(Self { layout: layout.id, version: layout.version, list, widths, chunks })
+    }
+
+    /// What is stored beside the list.
+    pub(super) fn bulk(&self) -> Cow<'a, [u8]> {
+        match self.chunks.as_slice() {
+            [] => Cow::Borrowed(&[]),
+            [only] => Cow::Borrowed(only),
+            all => Cow::Owned(all.concat()),
+        }
+    }
+
+    /// The list of the part, if it is within the limits.
+    pub(super) fn pack(&self, id: &RecordId, zstd: bool) -> Result<Vec<u8>, Whole> {
+        let whole = |_| Whole::Differs;
+        let mut list = head::list(id, zstd).map_err(whole)?;
+        list.add("layout", OwnedValue::String(self.layout.as_bytes().to_vec()))?;
+        list.add("layout_version", OwnedValue::Number(self.version.into()))?;
+        list.add("fields", OwnedValue::Nvlist(self.list.clone()))?;
+        if !self.widths.is_empty() {
+            list.add("widths", OwnedValue::Binary(self.widths.clone()))?;
+        }
+        if !self.chunks.is_empty() {
+            let sizes = self.chunks.iter().map(|chunk| chunk.len() as u64).collect();
+            list.add("bulk", OwnedValue::NumberArray(sizes))?;
+        }
+        let (found, limit) = (counted(&list), limits::FIELDS_PAIRS as u64);
+        if found > limit {
+            let what = "the number of pairs of its fields";
+            return Err(Whole::OverLimit { what, found, limit });
+        }
+        let packed = list.pack()?;
+        let (found, limit) = (packed.len() as u64, u64::from(limits::DEVICE_NVLIST));
+        if found > limit {
+            return Err(Whole::OverLimit { what: "the list of its fields", found, limit });
+        }
+        Ok(packed)
+    }
+}
+
+/// Pairs of the list and of all in it, and elements of arrays of lists (§1.3.6).
+fn counted(list: &Nvlist) -> u64 {
+    let pairs = list.pairs().iter().map(|pair| match &pair.value {
+        OwnedValue::Nvlist(inner) => 1 + counted(inner),
+        OwnedValue::NvlistArray(lists) => {
+            lists.iter().map(|inner| 1 + counted(inner)).sum::<u64>() + 1
+        }
+        _ => 1,
+    });
+    pairs.sum()
+}
+
+impl FieldsHead<'_> {
+    /// The places of the bulk in the record. What fields, widths and bulk add up to has to be
+    /// `size`.
+    pub(super) fn measure(&self, size: u64) -> Result<Vec<Range<u64>>, Fault> {
+        let measured = generic::measure(&self.list, self.widths, &self.bulk);
+        let Measured { len, chunks } = measured.map_err(|why| fault(&why))?;
+        if len != size {
+            return Err(fault(&GenericError::Size { wanted: size, found: len }));
+        }
+        Ok(chunks)
+    }
+
+    /// The bytes of the record.
+    pub(super) fn rebuild(&self, bulk: &[u8], size: u64) -> Result<Vec<u8>, Fault> {
+        let outside = Outside { widths: self.widths, lengths: &self.bulk, bulk };
+        generic::encode(&self.list, &outside, size).map_err(|why| fault(&why))
+    }
+
+    /// Whether the layout is known here. If so, it has to make these very fields of the record.
+    pub(super) fn check_layout(&self, bytes: &[u8]) -> Result<bool, Fault> {
+        let Some(layout) = layouts::of_version(self.layout, self.version) else {
+            return Ok(false);
+        };
+        let other = |why: String| Fault::Layout {
+            layout: self.layout.to_owned(),
+            version: self.version,
+            why,
+        };
+        let fields = layout.decode(bytes).map_err(|misfit| other(misfit.to_string()))?;
+        let form = Form::of(&fields).map_err(|error| other(error.to_string()))?;
+        match form.difference(&self.list, self.widths, &self.bulk) {
+            Some(difference) => Err(other(difference.to_string())),
+            None => Ok(true),
+        }
+    }
+}
+
+fn fault(why: &GenericError) -> Fault {
+    let rule = match why {
+        GenericError::Type { .. } | GenericError::Number { .. } => "§5.4.9",
+        GenericError::Size { .. } => "§5.4.6",
+        _ => "§5.4.8",
+    };
+    Fault::Fields { why: why.to_string(), rule }
+}
+
+/// The fields that a record was stored as. Names and numbers are claims where the layout is not
+/// known (§11.8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldFields {
+    layout: String,
+    version: u32,
+    known: bool,
+    list: Vec<u8>,
+    widths: Vec<u8>,
+    chunks: Vec<Range<u64>>,
+}
+
+impl HeldFields {
+    pub(super) fn new(
+        head: &FieldsHead<'_>,
+        known: bool,
+        chunks: Vec<Range<u64>>,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            layout: head.layout.to_owned(),
+            version: head.version,
+            known,
+            list: head.list.to_nvlist().pack()?,
+            widths: head.widths.to_vec(),
+            chunks,
+        })
+    }
+
+    /// The name of the layout.
+    #[must_use]
+    pub fn layout(&self) -> &str {
+        &self.layout
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Whether this library knows the layout; the fields are then what it makes of the bytes.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// The fields, packed.
+    #[must_use]
+    pub fn list(&self) -> &[u8] {
+        &self.list
+    }
+
+    /// The fields.
+    ///
+    /// # Errors
+    /// None: the list was read before.
+    pub fn view(&self) -> Result<View<'_>, nvlist::Error> {
+        View::parse(&self.list, &nvlist::Options::new())
+    }
+
+    /// Bytes that each number of the list takes in the record (§5.4.8).
+    #[must_use]
+    pub fn widths(&self) -> &[u8] {
+        &self.widths
+    }
+
+    /// Where in the record the bytes of each null pair are.
+    #[must_use]
+    pub fn chunks(&self) -> &[Range<u64>] {
+        &self.chunks
+    }
+
+    /// Bytes that they take in the list of their part.
+    pub(super) fn stored(&self) -> u64 {
+        let Self { list, widths, chunks, .. } = self;
+        (list.len() + widths.len() + 8 * chunks.len()) as u64
+    }
+
+    /// The same fields, ready to be stored again. `bytes` is the record.
+    pub(super) fn again<'a>(&'a self, bytes: &'a [u8]) -> Result<Prepared<'a>, Fault> {
+        let chunk = |range: &Range<u64>| {
+            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).ok());
+            start.zip(end).and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default()
+        };
+        Ok(Prepared {
+            layout: &self.layout,
+            version: self.version,
+            list: pairs::view(&self.list)?.to_nvlist(),
+            widths: self.widths.clone(),
+            chunks: self.chunks.iter().map(chunk).collect(),
+        })
+    }
+}
