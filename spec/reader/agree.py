@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Do two readers agree? Runs snapread and snaptool over good files and seeded mutations of them.
 
-    agree.py SNAPTOOL SAMPLE... [--count N] [--seed S] [--keep FOLDER] [--random-only] [--verbose]
+    agree.py SNAPTOOL [SAMPLE...] [--count N] [--seed S] [--keep FOLDER] [--random-only] [--verbose]
     agree.py SNAPTOOL --vectors FOLDER [--verbose]
 
 Three kinds of mutation, N of each where they are random: one byte changed or the file cut (digests
 no longer match); bytes and pairs changed with all digests computed again (reseal.py), so that only
-rules about meaning can object; and the directed cases of cases.py, once per sample.
+rules about meaning can object; and directed cases, those of cases.py once per sample and those of
+deltas.py. Without samples those of make.py are taken. Deltas are checked alone and as a chain.
 Prints a summary; exit status 1 where a verdict, or an identity of a good file, differs. Offsets of
-errors are compared too, but only counted: the order of checks is free within a part.
+errors are compared too, but only counted: the order of checks is free within a part. Of a delta alone
+snapread refuses what 13.4 lets it, and of a layout that it does not know it accepts any names (5.4.11):
+both are counted, too.
 
 With --vectors, both readers have to say of each vector of spec/vectors/snapshot what its header
 says: accept it, with its root, or refuse it. Where snapread names another layer, that is counted.
@@ -30,36 +33,47 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import cases
+import deltas
+import make
 import reseal
-import snapread
+import snapread as sr
 
-Verdict = tuple[bool, Any]          # accepted, and identities or (offset, text)
-
-
-def own(data: bytes) -> Verdict:
-    reader, error = snapread.verify(io.BytesIO(data))
-    if reader.not_checked:
-        raise SystemExit("agree.py needs a zstd decoder, see snapread.py")
-    if error:
-        return False, (error.offset, f"§{error.rule} {error.message}")
-    return True, (reader.root.hex(), reader.content.hex())
+Verdict = tuple[bool, Any]          # accepted, and identities or (offset, text); snapread's with the layer
 
 
-def other(tool: str, path: Path, pipe: bool) -> Verdict:
-    with path.open("rb") as f:
-        run = subprocess.run([tool, "verify", "--json", "-Q", "-" if pipe else str(path)],
-                             stdin=f if pipe else subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+def own(files: list[bytes]) -> Verdict:
+    """snapread's verdict on a file, or on a chain."""
+    last: Any = None
+    checked = sr.verify_chain(map(io.BytesIO, files)) if len(files) > 1 else [sr.verify(io.BytesIO(files[0]))]
+    for reader, error in checked:
+        if reader.trouble:
+            raise SystemExit("agree.py needs a zstd decoder, see snapread.py")
+        if error:
+            free = len(files) == 1 and (error.rule == "6.2.8" and reader.opaque or
+                                        error.rule == "7.1.3" and reader.parent is not None)
+            return False, (error.offset, f"{'(13.4) ' if free else ''}§{error.rule} {error.message}", error.layer)
+        last = reader
+    return True, (last.root.hex(), last.content.hex())
+
+
+def other(tool: str, paths: list[Path], pipe: bool = False) -> Verdict:
+    """snaptool's verdict on a file, from a pipe if so wished, or on a chain."""
+    names = ["--chain", *map(str, paths)] if len(paths) > 1 else ["-" if pipe else str(paths[0])]
+    with paths[0].open("rb") as f:
+        run = subprocess.run([tool, "verify", "--json", "-Q", *names], stdin=f if pipe else subprocess.DEVNULL,
+                             capture_output=True, timeout=120, check=False)
     if run.returncode not in (0, 1):
         return False, (-1, f"EXIT {run.returncode}: {run.stderr.decode('utf-8', 'replace')[:200]}")
-    said = json.loads(run.stdout)
-    if said["ok"] != (run.returncode == 0):
+    said = [json.loads(line) for line in run.stdout.splitlines()]
+    if not said or all(s["ok"] for s in said) != (run.returncode == 0):
         return False, (-1, "EXIT status and verdict differ")
-    if said["ok"]:
-        return True, (said["root"], said["content"])
-    finding = said["findings"][0]
+    identities = said[-1]["root"], said[-1]["content"]
+    if run.returncode == 0:
+        return True, identities
+    finding = next(f for s in said for f in s["findings"] if f.get("severity") != "warn")
     if "fault" not in finding:
         # Not about the file: the state in it is not one of bhyve's (§11.2). Another document's matter.
-        return True, ("state", (said["root"], said["content"]))
+        return True, ("state", identities)
     return False, (finding.get("offset"), f"[{finding.get('fault')}] {finding.get('where')}: {finding['message']}")
 
 
@@ -84,7 +98,7 @@ def load(path: Path) -> Iterator[tuple[dict[str, str], bytes]]:
     headers = [dict(line.split(": ", 1) for line in header.splitlines())
                for header in text.decode("utf-8").split("\n\n")]
     total = sum(int(header["size"]) for header in headers)
-    decompress = snapread.ZSTD
+    decompress = sr.ZSTD
     whole = decompress(stored, total) if decompress else None
     if whole is None or len(whole) != total:
         raise SystemExit(f"{path}: no zstd decoder, or not the snapshots that its headers list")
@@ -97,43 +111,164 @@ def load(path: Path) -> Iterator[tuple[dict[str, str], bytes]]:
         yield header, data
 
 
+def has_chains(tool: str) -> bool:
+    run = subprocess.run([tool, "verify", "--help"], capture_output=True, check=True, text=True)
+    if "--chain" not in run.stdout:
+        print("snaptool has no verify --chain: only snapread checks chains")
+    return "--chain" in run.stdout
+
+
 def check_vectors(tool: str, folder: Path, verbose: bool) -> int:
-    """Both readers against the headers of the vectors."""
+    """Both readers against the headers of the vectors.
+
+    One with a parent is accepted alone: its header is about the chain.
+    """
+    vectors = {header["name"]: (header, data)
+               for path in sorted(folder.glob("*.vectors")) for header, data in load(path)}
     count: collections.Counter[str] = collections.Counter()
-    wrong = 0
-    with tempfile.TemporaryDirectory() as temporary:
-        sample = Path(temporary) / "x.snap"
-        for header, data in (vector for path in sorted(folder.glob("*.vectors")) for vector in load(path)):
-            sample.write_bytes(data)
-            reader, error = snapread.verify(io.BytesIO(data))
-            mine = (False, str(error)) if error else (True, (reader.root.hex(), reader.content.hex()))
-            theirs = [other(tool, sample, pipe) for pipe in (False, True)]
-            must = header["expect"] == "ok"
-            known = (header.get("root"), header.get("content", mine[1][1]))
-            fine = mine[0] == must and not reader.not_checked and (not must or mine[1] == known)
-            for verdict in theirs:
-                identities = verdict[1][1] if verdict[1][0] == "state" else verdict[1]
-                fine = fine and verdict[0] == must and (not must or identities == known)
-            count["vectors"] += 1
-            count["accepted" if must else "refused"] += fine
-            count["accepted, but no state of bhyve's for snaptool"] += must and theirs[0][1][0] == "state"
-            if not fine:
-                wrong += 1
-                print(f"DISAGREE {header['name']} ({header['expect']})\n  snapread: {mine}\n  snaptool: {theirs}")
-            elif error and error.layer != header["expect"]:
-                count[f"another layer: {header['expect']} in the header, {error.layer} for snapread"] += 1
-                if verbose:
-                    print(f"layer {header['name']}: {header['expect']}\n  snapread: {error}\n  snaptool: {theirs[0][1]}")
+    chains = has_chains(tool)
+
+    def compare(header: dict[str, str], files: list[bytes], must: bool) -> None:
+        mine = own(files)
+        pipes = (False, True) if len(files) == 1 else (False,) if chains else ()
+        theirs = [run_other(tool, files, pipe) for pipe in pipes]
+        known = (header.get("root", mine[1][0]), header.get("content", mine[1][1]))
+        fine = all(verdict[0] == must and (not must or verdict[1] in (known, ("state", known)))
+                   for verdict in [mine, *theirs])
+        what = "chains" if len(files) > 1 else "vectors"
+        count[f"{what}, {'accepted' if must else 'refused'}"] += fine
+        if not fine:
+            count["disagreements"] += 1
+            print(f"DISAGREE {header['name']} ({header['expect']}, {what})\n  snapread: {mine}\n  snaptool: {theirs}")
+        elif not must and mine[1][2] != header["expect"]:
+            count[f"another layer: {header['expect']} in the header, {mine[1][2]} for snapread"] += 1
+            if verbose:
+                print(f"layer {header['name']}: {header['expect']}\n  snapread: {mine[1]}\n  snaptool: {theirs}")
+
+    for header, data in vectors.values():
+        files, below = [data], header.get("parent")
+        while below is not None:
+            files.insert(0, vectors[below][1])
+            below = vectors[below][0].get("parent")
+        compare(header, files[-1:], header["expect"] == "ok" or len(files) > 1)
+        if len(files) > 1:
+            compare(header, files, header["expect"] == "ok")
+    wrong = count.pop("disagreements", 0)
     for key in sorted(count):
         print(f"{count[key]:>7}  {key}")
     print(f"{wrong:>7}  disagreements")
-    return 1 if wrong or not count["vectors"] else 0
+    return 1 if wrong or not vectors else 0
+
+
+def run_other(tool: str, files: list[bytes], pipe: bool) -> Verdict:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{n}.snap" for n in range(len(files))]
+        for path, data in zip(paths, files):
+            path.write_bytes(data)
+        return other(tool, paths, pipe)
 
 
 def same_part(offsets: list[int], a: int | None, b: int | None) -> bool:
     if a is None or b is None:
         return False
     return bisect.bisect(offsets, a) == bisect.bisect(offsets, b)
+
+
+BUILT = ("whole", "fields")         # samples of make.py: well formed, but no states of bhyve's
+Item = tuple[str, str, list[bytes], list[int]]          # kind, name, chain, offsets of the parts of its last file
+
+
+def work(files: dict[str, bytes], small: dict[str, bytes], rng: random.Random, count: int, directed: bool) -> Iterator[Item]:
+    """All that is compared. A single file is a chain of one."""
+    images = {name: reseal.parse(data) for name, data in small.items()}
+    base = make.full()
+    below = [reseal.build(base)]
+    tops = [make.delta(base, make.changes(base, form)) for form in ("raw", "zstd", "xor")]
+    for name, data in files.items():
+        yield "good" if name not in BUILT else "built", name, [data], reseal_offsets(data)
+    if directed:
+        for case in deltas.cases():
+            yield "known", case.name, case.files, reseal_offsets(case.files[-1])
+        for name, image in images.items():
+            for what, changed in cases.directed(image):
+                yield "directed", f"{name}: {what}", [reseal.build(changed)], changed.offsets
+        for what, changed in cases.large(next(iter(images.values()))) if images else ():
+            yield "directed", what, [reseal.build(changed)], changed.offsets
+        for what, changed in cases.of_pairs(tops[2]):
+            yield "delta, directed", what, below + [reseal.build(changed)], changed.offsets
+    for _ in range(count):
+        name = rng.choice(list(small))
+        what, data = damaged(small[name], rng)
+        yield "damaged", f"{name}: {what}", [data], reseal_offsets(small[name])
+    for _ in range(count):
+        name = rng.choice(list(small))
+        what, changed = cases.resealed(images[name], rng)
+        yield "resealed", f"{name}: {what}", [reseal.build(changed)], changed.offsets
+    for _ in range(count):
+        what, changed = cases.resealed(rng.choice(tops), rng)
+        yield "delta, resealed", what, below + [reseal.build(changed)], changed.offsets
+
+
+class Tally:
+    """Runs both readers over what it is given, and counts where they agree."""
+
+    def __init__(self, tool: str, keep: Path | None, verbose: bool) -> None:
+        self.tool, self.keep, self.verbose = tool, keep, verbose
+        self.count: collections.Counter[str] = collections.Counter()
+        self.groups: collections.Counter[str] = collections.Counter()
+        self.wrong = 0
+        self.started = time.monotonic()
+
+    def compare(self, kind: str, name: str, checked: list[bytes], offsets: list[int], pipe: bool) -> None:
+        """`checked` is a file, or a chain."""
+        mine = own(checked)
+        theirs = run_other(self.tool, checked, pipe)
+        count = self.count
+        count[f"{kind}: all"] += 1
+        count[f"{kind}: accepted"] += mine[0]
+        if mine[0] and theirs[0] and theirs[1] == ("state", mine[1]) and kind != "good":
+            count[f"{kind}: accepted, but no state of bhyve's for snaptool"] += 1
+        elif theirs[0] and not mine[0] and mine[1][1].startswith("(13.4)"):
+            count[f"{kind}: refused by snapread alone, which 13.4 leaves open"] += 1
+        elif mine[0] and not theirs[0] and "5.4.11" in theirs[1][1]:
+            count[f"{kind}: refused by snaptool alone, which knows the layout"] += 1
+        elif mine[0] != theirs[0] or mine[0] and mine[1] != theirs[1] or kind in ("good", "built") and not mine[0]:
+            self.disagree(f"{kind} {name}", mine, theirs, checked)
+        elif not mine[0]:
+            at, there = mine[1][0], theirs[1][0]
+            near = same_part(offsets, at, there)
+            count[f"{kind}: refused, {'same offset' if at == there else 'same part' if near else 'other part'}"] += 1
+            if self.verbose and at != there and not near:
+                print(f"elsewhere {kind} {name}\n  snapread: {mine[1]}\n  snaptool: {theirs[1]}")
+
+    def disagree(self, name: str, mine: Verdict, theirs: Verdict, files: list[bytes]) -> None:
+        self.wrong += 1
+        group = (mine[1][1] if not mine[0] else "accepted") + " | " + ("accepted" if theirs[0] else theirs[1][1])
+        self.groups[group] += 1
+        if self.groups[group] > 1:
+            return
+        text = f"{name}\n  snapread: {mine}\n  snaptool: {theirs}"
+        print("DISAGREE " + text)
+        if self.keep:
+            self.keep.mkdir(parents=True, exist_ok=True)
+            place = self.keep / f"{len(self.groups):03d}"
+            for n, data in enumerate(files):
+                place.with_suffix(f".{n}.snap").write_bytes(data)
+            place.with_suffix(".txt").write_text(text + "\n")
+
+    def report(self, seed: int) -> int:
+        for group, times in self.groups.most_common():
+            print(f"{times:>7}  disagree: {group}")
+        for key in sorted(self.count):
+            print(f"{self.count[key]:>7}  {key}")
+        print(f"{self.wrong:>7}  disagreements ({time.monotonic() - self.started:.0f} s, seed {seed})")
+        return 1 if self.wrong or not self.count else 0
+
+
+def reseal_offsets(data: bytes) -> list[int]:
+    image = reseal.parse(data)
+    reseal.build(image)
+    return image.offsets
 
 
 def main() -> int:
@@ -150,77 +285,17 @@ def main() -> int:
     args = parser.parse_args()
     if args.vectors:
         return check_vectors(args.tool, args.vectors, args.verbose)
-    if not args.samples:
-        parser.error("no samples")
     rng = random.Random(args.seed)
-    files = {path: path.read_bytes() for path in args.samples}
-    small = [path for path, data in files.items() if len(data) <= args.largest]
-    images = {path: reseal.parse(files[path]) for path in small}
-
-    def work() -> Iterator[tuple[str, str, bytes, list[int]]]:
-        for path, data in files.items():
-            yield "good", path.name, data, reseal_offsets(data)
-        for path in [] if args.random_only else small:
-            for name, image in cases.directed(images[path]):
-                yield "directed", f"{path.name}: {name}", reseal.build(image), image.offsets
-        for path in [] if args.random_only else small[:1]:
-            for name, image in cases.large(images[path]):
-                yield "directed", f"{path.name}: {name}", reseal.build(image), image.offsets
-        for _ in range(args.count if small else 0):
-            path = rng.choice(small)
-            name, data = damaged(files[path], rng)
-            yield "damaged", f"{path.name}: {name}", data, reseal_offsets(files[path])
-        for _ in range(args.count if small else 0):
-            path = rng.choice(small)
-            name, image = cases.resealed(images[path], rng)
-            yield "resealed", f"{path.name}: {name}", reseal.build(image), image.offsets
-
-    count: collections.Counter[str] = collections.Counter()
-    groups: collections.Counter[str] = collections.Counter()
-    wrong = 0
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        sample = Path(folder) / "x.snap"
-        for kind, name, data, offsets in work():
-            sample.write_bytes(data)
-            mine = own(data)
-            theirs = other(args.tool, sample, rng.random() < 0.25)
-            count[f"{kind}: all"] += 1
-            count[f"{kind}: accepted"] += mine[0]
-            if mine[0] and theirs[0] and theirs[1] == ("state", mine[1]) and kind != "good":
-                count[f"{kind}: accepted, but no state of bhyve's for snaptool"] += 1
-            elif mine[0] != theirs[0] or mine[0] and mine[1] != theirs[1] or kind == "good" and not mine[0]:
-                wrong += 1
-                group = (mine[1][1] if not mine[0] else "accepted") + " | " + ("accepted" if theirs[0] else theirs[1][1])
-                groups[group] += 1
-                if groups[group] == 1:
-                    print(f"DISAGREE {kind} {name}\n  snapread: {mine}\n  snaptool: {theirs}")
-                    if args.keep:
-                        args.keep.mkdir(parents=True, exist_ok=True)
-                        (args.keep / f"{len(groups):03d}.snap").write_bytes(data)
-                        (args.keep / f"{len(groups):03d}.txt").write_text(
-                            f"{kind} {name}\nsnapread: {mine}\nsnaptool: {theirs}\n")
-            elif not mine[0]:
-                at, there = mine[1][0], theirs[1][0]
-                count[f"{kind}: refused, same offset"] += at == there
-                near = same_part(offsets, at, there)
-                count[f"{kind}: refused, same part"] += near and at != there
-                if at != there and not near:
-                    count[f"{kind}: refused, other part"] += 1
-                    if args.verbose:
-                        print(f"elsewhere {kind} {name}\n  snapread: {mine[1]}\n  snaptool: {theirs[1]}")
-    for group, times in groups.most_common():
-        print(f"{times:>7}  disagree: {group}")
-    for key in sorted(count):
-        print(f"{count[key]:>7}  {key}")
-    print(f"{wrong:>7}  disagreements ({time.monotonic() - started:.0f} s, seed {args.seed})")
-    return 1 if wrong else 0
-
-
-def reseal_offsets(data: bytes) -> list[int]:
-    image = reseal.parse(data)
-    reseal.build(image)
-    return image.offsets
+    chains = has_chains(args.tool)
+    tally = Tally(args.tool, args.keep, args.verbose)
+    files = {path.name: path.read_bytes() for path in args.samples} or {
+        name: reseal.build(make.full(make.records(name == "fields"))) for name in BUILT}
+    small = {name: data for name, data in files.items() if len(data) <= args.largest}
+    for kind, name, chain, offsets in work(files, small, rng, args.count if small else 0, not args.random_only):
+        tally.compare(kind, name, chain[-1:], offsets, rng.random() < 0.25)
+        if len(chain) > 1 and chains:
+            tally.compare(kind + " chain", name, chain, offsets, False)
+    return tally.report(args.seed)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator
 
 import reseal
 import snapread as sr
+from make import extent, part, zstd
 from reseal import Image, Pair, Piece, sha256
 
 BIG = (1 << 64) - 1
@@ -15,11 +16,6 @@ NUMBERS = [0, 1, 2, 16, 17, 63, 64, 4095, 4096, 4097, 65536, 1 << 20, (1 << 22) 
            1 << 51, 1 << 52, (1 << 52) - 4096, (1 << 52) + 4096, 1 << 56, 1 << 63, BIG - 4095, BIG]
 STRINGS = [b"", b"A", b"B", b"C", b"raw", b"zstd", b"fields", b"devices", b"structs", b"kern_structs", b"x" * 127,
            b"x" * 128, b"x" * 255, b"x" * 256, b"\xff", b"caf\xc3\xa9", b"\x1b[31m", b"a\nb", b"RAW", b"raw "]
-
-
-def zstd(data: bytes, **options: Any) -> bytes:
-    import zstandard
-    return zstandard.ZstdCompressor(level=3, **options).compress(data)
 
 
 def unpack(piece: Piece) -> list[Pair]:
@@ -47,10 +43,17 @@ def extent_pages(piece: Piece) -> bytes:
     return pages
 
 
+FIELDS = (b"layout", b"layout_version", b"fields", b"widths", b"bulk")
+
+
 def record(piece: Piece) -> bytes:
-    if value_of(piece, b"encoding") == b"raw":
-        return piece.payload
-    data = sr.zstd_decode(piece.payload, value_of(piece, b"size"), 0)
+    """The bytes of a record, also of one that is stored as fields."""
+    nv = sr.decode_nvlist(piece.nv)
+    part = sr.Part(0, sr.DEVICE, 1, 0, b"", b"", sr.Pairs(nv, 0, "5"), piece.payload, 0, 0)
+    pieces: list[bytes | int] = [nv[b"size"][1]]
+    if b"fields" in nv:
+        pieces = sr.record_pieces(part.pairs, nv[b"fields"][1])
+    data = sr.Reader.record(part, nv[b"encoding"][1], pieces, b"fields" in nv)
     assert data is not None
     return data
 
@@ -58,25 +61,6 @@ def record(piece: Piece) -> bytes:
 def segments(image: Image) -> list[tuple[int, int]]:
     vm = image.find(sr.VM)
     return list(zip(value_of(vm, b"gpa"), value_of(vm, b"len")))
-
-
-def extent(gpa: int, size: int, pages: dict[int, bytes], packed: bool, segs: list[tuple[int, int]]) -> Piece:
-    """An EXTENT part over a block, of pages by their number in it."""
-    bitmap = bytearray(size // sr.PAGE // 8)
-    leaves = []
-    for i in range(size // sr.PAGE):
-        at = gpa + i * sr.PAGE
-        inside = any(s <= at < s + n for s, n in segs)
-        leaves.append(sha256(b"\0", pages[i]) if i in pages else sr.ZERO[0] if inside else sr.ABSENT[0])
-        if i in pages:
-            bitmap[i >> 3] |= 1 << (i & 7)
-    payload = b"".join(pages[i] for i in sorted(pages))
-    pairs: list[Pair] = [reseal.number("gpa", gpa), reseal.number("size", size), reseal.binary("data", bytes(bitmap))]
-    if packed:
-        pairs += [(b"encoding", sr.T_STRING, b"zstd"), reseal.binary("root", sr.block_root(leaves))]
-        return Piece(sr.EXTENT, 0, 1, reseal.encode(pairs), zstd(payload))
-    pairs.append((b"encoding", sr.T_STRING, b"raw"))
-    return Piece(sr.EXTENT, 1, sr.PAGE, reseal.encode(pairs), payload)
 
 
 def relaid(image: Image, size: int, packed: bool, per_map: int) -> None:
@@ -100,10 +84,6 @@ def relaid(image: Image, size: int, packed: bool, per_map: int) -> None:
             new.append(Piece(sr.MAP, 0, 1, b"", b""))
     image.pieces = [p for p in image.pieces if p.type not in (sr.EXTENT, sr.MAP, sr.INDEX)] + new + \
         [image.find(sr.INDEX)]
-
-
-def part(kind: int, pairs: list[Pair], payload: bytes = b"", alignment: int = 1) -> Piece:
-    return Piece(kind, 0, alignment, reseal.encode(pairs), payload)
 
 
 def after_meta(*pieces: Piece) -> Callable[[Image], None]:
@@ -517,7 +497,7 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
     big = max((p for p in original.pieces if p.type == sr.DEVICE), key=lambda p: value_of(p, b"size"))
     place = next(i for i, p in enumerate(original.pieces) if p is big)
     data = record(big)
-    sized = replace(unpack(big), b"encoding", b"zstd")
+    sized = [p for p in replace(unpack(big), b"encoding", b"zstd") if p[0] not in FIELDS]
     for name, frame in _frames(data):
         yield case(f"DEVICE zstd: {name}", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, sized, frame)))
     yield case("DEVICE raw", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, replace(sized, b"encoding", b"raw"), data)))
@@ -617,12 +597,17 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
     yield case("INDEX alone", lambda i: setattr(i, "pieces", [i.find(sr.INDEX)]))
     yield case("no parts", lambda i: setattr(i, "pieces", []))
 
-    # pairs of every part, §1.3, §5, §7
+    yield from of_pairs(original)
+
+
+def of_pairs(original: Image) -> Iterator[tuple[str, Image]]:
+    """Pairs of a part of every type, §1.3, §5, §7."""
     seen = set()
     for place, piece in enumerate(original.pieces):
-        if piece.type in seen:
+        kind = piece.type, piece.type == sr.DEVICE and b"fields" in sr.decode_nvlist(piece.nv)
+        if kind in seen:
             continue
-        seen.add(piece.type)
+        seen.add(kind)
         yield from _pair_cases(original, place)
 
 

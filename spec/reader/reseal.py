@@ -106,14 +106,16 @@ class Image:
     header: bytearray                   # bytes 0 to 4064
     pieces: list[Piece]
     edit_trailer: Edit | None = None    # bytes 0 to 96
+    base: dict[int, bytes] | None = None        # a delta: the parent's pages that are not zero, by number
     offsets: list[int] = field(default_factory=list)        # of the parts; `build` fills it
+    content: bytes = b""                                    # `build` fills it
 
     def find(self, kind: int) -> Piece:
         return next(p for p in self.pieces if p.type == kind)
 
 
-def parse(data: bytes) -> Image:
-    """A file that is known to be good, as its pieces."""
+def parse(data: bytes, base: dict[int, bytes] | None = None) -> Image:
+    """A file that is known to be good, as its pieces; with `base`, a delta."""
     pieces, pos = [], sr.PAGE
     while data[pos:pos + 8] == b"BHYVPART":
         kind, flags, nv_size, alignment, size = struct.unpack_from("<IIIIQ", data, pos + 8)
@@ -123,7 +125,41 @@ def parse(data: bytes) -> Image:
         pieces.append(Piece(kind, flags, alignment, nv, data[at:at + size]))
         pos = at + size
         pos += -pos % 64
-    return Image(bytearray(data[:4064]), pieces)
+    return Image(bytearray(data[:4064]), pieces, base=base)
+
+
+def bits(bitmap: bytes) -> list[int]:
+    return [i for i in range(len(bitmap) * 8) if bitmap[i >> 3] >> (i & 7) & 1]
+
+
+def pages(image: Image) -> dict[int, bytes]:
+    """The pages of the state that are not zero, by number: the parent's, and what the extents make of them."""
+    state = dict(image.base or {})
+    for piece in image.pieces:
+        if piece.type == sr.EXTENT:
+            _apply(state, sr.decode_nvlist(piece.nv), piece.payload)
+    return state
+
+
+def _apply(state: dict[int, bytes], pairs: sr.NvList, payload: bytes) -> None:
+    nv = {name: value for name, (_, value) in pairs.items()}
+    stored, first = bits(nv[b"data"]), nv[b"gpa"] // sr.PAGE
+    decoded: bytes | None = payload
+    if nv[b"encoding"] == b"zstd":
+        decoded = sr.zstd_decode(payload, len(stored) * sr.PAGE, 0)
+    assert decoded is not None
+    xor = bits(nv.get(b"xor", b""))
+    for n, i in enumerate(stored):
+        page = decoded[n * sr.PAGE:(n + 1) * sr.PAGE]
+        if i in xor:
+            page = difference(page, state.get(first + i, bytes(sr.PAGE)))
+        state[first + i] = page
+    for i in bits(nv.get(b"zero", b"")):
+        state.pop(first + i, None)
+
+
+def difference(a: bytes, b: bytes) -> bytes:
+    return bytes(x ^ y for x, y in zip(a, b))
 
 
 def set_header(image: Image, pairs: list[Pair]) -> None:
@@ -139,6 +175,9 @@ def header_pairs(image: Image) -> list[Pair]:
 @dataclass
 class _State:
     """What MAP and INDEX say of the parts before them. Best effort where a part is broken."""
+    delta: bool = False
+    pages: dict[int, bytes] = field(default_factory=dict)       # of a delta: the state's
+    arch: bytes = b""
     segments: list[tuple[int, int]] = field(default_factory=list)
     ncpus: int = 0
     memsize: int = 0
@@ -149,17 +188,20 @@ class _State:
     maps: bytes = b""
     blocks: list[tuple[int, int, bytes]] = field(default_factory=list)
     data: int = 0
+    zero: int = 0
     stored: int = 0
 
 
 def _extent_root(state: _State, nv: sr.NvList, payload: bytes) -> bytes:
     gpa, size, bitmap = (nv[k][1] for k in (b"gpa", b"size", b"data"))
+    rest = sr.INHERITED[0] if state.delta else sr.ZERO[0]
+    zero = bits(nv[b"zero"][1]) if b"zero" in nv else []
     leaves = []
     n = 0
     for i in range(min(size, 4 * sr.MIB) // sr.PAGE):
         at = gpa + i * sr.PAGE
         inside = any(start <= at < start + length for start, length in state.segments)
-        leaf = sr.ZERO[0] if inside else sr.ABSENT[0]
+        leaf = sr.ZERO[0] if i in zero else rest if inside else sr.ABSENT[0]
         if bitmap[i >> 3] >> (i & 7) & 1:
             leaf = sha256(b"\0", payload[n * sr.PAGE:(n + 1) * sr.PAGE])
             n += 1
@@ -177,32 +219,52 @@ def binary(name: str, value: bytes) -> Pair:
 
 def _index(image: Image, state: _State) -> bytes:
     try:
-        tree = sr.Tree(state.segments)
+        tree = sr.Tree(state.segments, sr.INHERITED if state.delta else sr.ZERO)
         for block in state.blocks:
             if block[0] < tree.page * sr.PAGE:
                 continue
             tree.add(*block)
-        memory = tree.root()
+        tree_root = tree.root()
     except (IndexError, AssertionError, ValueError):
-        memory = bytes(32)
+        tree_root = bytes(32)
+    memory = tree_root
+    if state.delta:
+        try:
+            tree = sr.Tree(state.segments)
+            for page, data in sorted(state.pages.items()):
+                tree.add(page * sr.PAGE, sr.PAGE, sha256(b"\0", data))
+            memory = tree.root()
+        except (IndexError, AssertionError, ValueError):
+            memory = bytes(32)
+    image.content = _content(state, memory)
+    total = state.memsize // sr.PAGE
+    rest = (total - state.data - state.zero) % (1 << 64)
+    pairs = [binary("header", sha256(bytes(image.header))), binary("content", image.content),
+             binary("memory_root", memory), number("pages_data", state.data),
+             number("pages_zero", state.zero if state.delta else rest), number("extents", len(state.blocks)),
+             number("stored", state.stored), (b"parts", sr.T_NVLISTS, state.parts)]
+    if state.delta:
+        pairs += [binary("delta_root", tree_root), number("pages_inherited", rest)]
+    return encode(pairs)
+
+
+def _content(state: _State, memory: bytes) -> bytes:
+    """§8.2."""
     def u64(value: Any) -> bytes:
         return struct.pack("<Q", value) if isinstance(value, int) else bytes(8)
 
-    text = b"bhyve snapshot content".ljust(32, b"\0") + memory + u64(state.ncpus) + u64(len(state.segments))
-    text += b"".join(u64(g) + u64(n) for g, n in state.segments) + u64(len(state.devices))
+    text = b"bhyve snapshot content".ljust(32, b"\0") + u64(len(state.arch)) + state.arch + memory
+    text += u64(state.ncpus) + u64(len(state.segments)) + b"".join(u64(g) + u64(n) for g, n in state.segments)
+    text += u64(len(state.devices))
     for section, name, size, digest in sorted(state.devices):
         text += u64(len(section)) + section + u64(len(name)) + name + u64(size) + digest
-    pages = state.memsize // sr.PAGE
-    return encode([binary("header", sha256(bytes(image.header))), binary("content", sha256(text)),
-                   binary("memory_root", memory), number("pages_data", state.data),
-                   number("pages_zero", (pages - state.data) % (1 << 64)), number("extents", len(state.blocks)),
-                   number("stored", state.stored), (b"parts", sr.T_NVLISTS, state.parts)])
+    return sha256(text)
 
 
 def build(image: Image) -> bytes:
     """The file of these pieces, with every digest, MAP, INDEX and trailer computed."""
     out = bytearray(image.header) + sha256(bytes(image.header))
-    state = _State()
+    state = _State(delta=image.base is not None, pages=dict(image.base or {}))
     image.offsets = []
     index_at = index_len = 0
     root = bytes(32)
@@ -253,7 +315,7 @@ def build(image: Image) -> bytes:
         frame_digest = bytes(frame[96:])
         try:
             _note(state, piece, decoded, bytes(payload), offset, length, frame_digest, extent_root)
-        except (KeyError, IndexError, TypeError, ValueError, struct.error):
+        except (KeyError, IndexError, TypeError, ValueError, AssertionError, AttributeError, struct.error, sr.Invalid):
             pass
         if piece.type == sr.INDEX:
             index_at, index_len, root = offset, length, frame_digest
@@ -273,9 +335,13 @@ def _note(state: _State, piece: Piece, nv: sr.NvList, payload: bytes, offset: in
         if not isinstance(gpa, int) or not isinstance(size, int) or not isinstance(bitmap, bytes):
             return
         count = int.from_bytes(bitmap, "little").bit_count()
-        state.entries.append(struct.pack("<QQQII", gpa, offset, length, size, count) + digest + root)
+        zeros = int.from_bytes(nv[b"zero"][1], "little").bit_count() if state.delta and b"zero" in nv else 0
+        state.entries.append(struct.pack("<QQQIHH", gpa, offset, length, size, count, zeros) + digest + root)
         state.blocks.append((gpa, size, root))
         state.data += count
+        state.zero += zeros
+        if state.delta:
+            _apply(state.pages, nv, payload)
         return
     if piece.type == sr.MAP:
         gpa = struct.unpack_from("<Q", state.entries[0])[0] if state.entries else 0
@@ -291,6 +357,8 @@ def _note(state: _State, piece: Piece, nv: sr.NvList, payload: bytes, offset: in
         gpas, lens = nv[b"gpa"], nv[b"len"]
         if gpas[0] == lens[0] == sr.T_NUMBERS:
             state.segments = list(zip(gpas[1], lens[1]))
+        if nv[b"arch"][0] == sr.T_STRING:
+            state.arch = nv[b"arch"][1]
         if nv[b"ncpus"][0] == nv[b"memsize"][0] == sr.T_NUMBER:
             state.ncpus, state.memsize = nv[b"ncpus"][1], nv[b"memsize"][1]
     if piece.type == sr.DEVICE:

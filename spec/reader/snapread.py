@@ -5,12 +5,14 @@ It shares no code with the reference reader: where the two disagree, one of them
 specification is wrong. § cites the specification. Standard library only; for zstd payloads it
 needs compression.zstd (Python 3.14), the package zstandard, or the command zstd.
 
-    snapread.py list FILE|-            one line per part, as each is checked
-    snapread.py verify FILE|- [--json] the full check of §7.4, in one pass
-    snapread.py --self-test FOLDER     the nvlist decoder against test vectors
+    snapread.py list FILE|-                       one line per part, as each is checked
+    snapread.py verify FILE|- [--json]            the full check of §7.4, in one pass
+    snapread.py verify --chain BASE D... [--json] the check of a chain, §13.4: the full file, then its deltas
+    snapread.py --self-test FOLDER                the nvlist decoder against test vectors
 
-Exit status: 0 yes, 1 no (the file breaks a rule), 2 trouble (usage, input and output, no zstd).
-Memory is bounded by the limits of §10, whatever the size of the file.
+Exit status: 0 yes, 1 no (a file breaks a rule), 2 trouble (usage, input and output, no zstd).
+Memory is bounded by the limits of §10, whatever the size of a file. Of a chain the pages of the state
+lie in a temporary file, and some 200 bytes are kept for each.
 """
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, NoReturn
+from typing import Any, BinaryIO, Callable, Iterable, Iterator, NoReturn
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PAGE = 4096                                                                       # §1.2
@@ -34,15 +36,18 @@ VM, META, DEVICE, EXTENT, MAP, INDEX = 1, 2, 16, 32, 33, 48                     
 CONFIG, HOST, OPTIONAL = 0x80000003, 0x80000004, 0x80000000
 NAMES = {VM: "VM", META: "META", CONFIG: "CONFIG", HOST: "HOST", DEVICE: "DEVICE",
          EXTENT: "EXTENT", MAP: "MAP", INDEX: "INDEX"}
-# §2.2: the order of parts. EXTENT and MAP share a place.
-RANK = {VM: 0, META: 1, DEVICE: 3, EXTENT: 4, MAP: 4, INDEX: 5}
-RANK_OPTIONAL = 2
+# §2.2: the order of parts. Optional parts that are not known stand before DEVICE or after memory.
+RANK = {VM: 0, META: 1, CONFIG: 2, HOST: 2, DEVICE: 3, EXTENT: 4, MAP: 4, INDEX: 6}
+RANK_OPTIONAL, RANK_LATE = 2, 5
 # §10: the largest nvlist and the largest payload of each type
-LIMITS = {VM: (64 * KIB, 0), META: (64 * KIB, MIB), CONFIG: (64 * KIB, MIB), DEVICE: (MIB, 64 * MIB),
-          EXTENT: (4 * KIB, 4 * MIB), MAP: (64 * KIB, 384 * KIB), INDEX: (4 * MIB, 8 * MIB)}
+LIMITS = {VM: (64 * KIB, 0), META: (64 * KIB, MIB), CONFIG: (64 * KIB, MIB),
+          DEVICE: (4 * MIB, 64 * MIB), EXTENT: (64 * KIB, 4 * MIB), MAP: (64 * KIB, 384 * KIB),
+          INDEX: (4 * MIB, 8 * MIB)}
 LIMITS_OPTIONAL = (MIB, 64 * MIB)
 MAX_DEVICES, MAX_OPTIONAL, MAX_RECORDS, MAX_FILE = 1024, 64, GIB, 1 << 56
-META_DEPTH = 8                                                                    # §5.2.2
+MAX_RECORD = 64 * MIB                                                             # §10: payload of DEVICE
+META_DEPTH, META_VALUES = 8, 32768                                                # §5.2.2, §5.2.6
+MAX_CHAIN = 1024                                                                  # §13.6
 MAX_DEPTH = 128                                                                   # §1.3.5
 
 
@@ -385,16 +390,20 @@ def _uniform(leaf: bytes) -> list[bytes]:
 
 ZERO = _uniform(sha256(b"\0", bytes(PAGE)))
 ABSENT = _uniform(sha256(b"\2"))
+INHERITED = _uniform(sha256(b"\3"))                                                # §13.3
 
 
 class Tree:
-    """The tree over all pages, built from aligned subtrees that come in ascending order."""
+    """The tree over all pages, built from aligned subtrees that come in ascending order.
 
-    def __init__(self, segments: list[tuple[int, int]]) -> None:
+    `rest` is what pages of RAM are that do not come: zero, or, in the tree of a delta, inherited.
+    """
+
+    def __init__(self, segments: list[tuple[int, int]], rest: list[bytes] = ZERO) -> None:
         self.regions: list[tuple[int, list[bytes]]] = []      # (end page, digests per level)
         for gpa, length in segments:
             self.regions.append((gpa // PAGE, ABSENT))
-            self.regions.append(((gpa + length) // PAGE, ZERO))
+            self.regions.append(((gpa + length) // PAGE, rest))
         self.regions.append((SPACE // PAGE, ABSENT))
         self.region = 0
         self.page = 0
@@ -435,19 +444,52 @@ def block_root(leaves: list[bytes]) -> bytes:
     """§6.4.1: the subtree root over 2^k leaves. Uniform pairs are looked up, not hashed."""
     level = 0
     while len(leaves) > 1:
-        zero, absent = ZERO[level], ABSENT[level]
+        uniform = {kind[level]: kind[level + 1] for kind in (ZERO, ABSENT, INHERITED)}
         up = []
         for i in range(0, len(leaves), 2):
             left, right = leaves[i], leaves[i + 1]
-            if left is right and left is zero:
-                up.append(ZERO[level + 1])
-            elif left is right and left is absent:
-                up.append(ABSENT[level + 1])
-            else:
-                up.append(node(left, right))
+            up.append(uniform[left] if left == right and left in uniform else node(left, right))
         leaves = up
         level += 1
     return leaves[0]
+
+
+class Memory:
+    """The pages of a chain's newest state (§13): what is not zero, by page number, in a temporary file."""
+
+    def __init__(self) -> None:
+        self.f = tempfile.TemporaryFile()
+        self.pages: dict[int, tuple[bytes, int]] = {}           # leaf, and place in the temporary file
+        self.free: list[int] = []
+        self.end = 0
+
+    def get(self, page: int) -> bytes:
+        if page not in self.pages:
+            return bytes(PAGE)
+        self.f.seek(self.pages[page][1])
+        return self.f.read(PAGE)
+
+    def put(self, page: int, leaf: bytes, data: bytes | memoryview) -> None:
+        self.drop(page)
+        if not self.free:
+            self.free.append(self.end)
+            self.end += PAGE
+        at = self.free.pop()
+        self.f.seek(at)
+        self.f.write(data)
+        self.pages[page] = (leaf, at)
+
+    def drop(self, page: int) -> None:
+        """The page is zero now."""
+        if page in self.pages:
+            self.free.append(self.pages.pop(page)[1])
+
+    def root(self, segments: list[tuple[int, int]]) -> bytes:
+        """§6.4: the memory root, from all pages."""
+        tree = Tree(segments)
+        for page in sorted(self.pages):
+            tree.add(page * PAGE, PAGE, self.pages[page][0])
+        return tree.root()
 
 
 # ---- .meta, §5.2 ----------------------------------------------------------------------------
@@ -469,9 +511,14 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
     def whole(digits: str) -> int | None:                               # §5.2.4
         return int(digits) if digits.isdigit() and len(digits) <= 20 and int(digits) < 1 << 64 else None
 
+    def inner(value: Any) -> Iterable[Any]:
+        return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
     def too_deep(value: Any, depth: int) -> bool:
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        return depth > META_DEPTH or any(too_deep(v, depth + 1) for v in inner)
+        return depth > META_DEPTH or any(too_deep(v, depth + 1) for v in inner(value))
+
+    def values(value: Any) -> int:
+        return 1 + sum(values(v) for v in inner(value))
 
     try:
         doc = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=constant, parse_int=whole)
@@ -489,6 +536,8 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
         bad("not an object")
     if too_deep(doc, 0):
         bad(f"nested deeper than {META_DEPTH}")
+    if values(doc) > META_VALUES:
+        bad(f"more than {META_VALUES} values")
     basic = member(doc, "basic metadata", dict)
     machine = {key: member(basic, key, int) for key in ("ncpus", "memsize")}
     machine["memflags"] = member(basic, "memflags", int) if "memflags" in basic else 0
@@ -514,6 +563,56 @@ def parse_meta(text: bytes, generation: bytes, at: int) -> tuple[dict[str, Any],
             bad(f"the offset of {show(raw)} is not the sum of the sizes before it")
         end += size
     return machine, [record[1:] for record in records]
+
+
+# ---- records as fields, §5.4.8 --------------------------------------------------------------
+
+def walk(fields: NvList) -> Iterator[tuple[int, Any]]:
+    """The pairs that are no lists, depth first: type and value."""
+    for kind, value in fields.values():
+        if kind in (T_NVLIST, T_NVLISTS):
+            for item in [value] if kind == T_NVLIST else value:
+                yield from walk(item)
+        else:
+            yield kind, value
+
+
+def narrow(value: int, width: int) -> bytes | None:
+    """§5.4.9: the low `width` bytes; None where the others are neither zeros nor the sign's."""
+    sign = (1 << 64) - (1 << 8 * width - 1)
+    if value >> 8 * width and value < sign:
+        return None
+    return value.to_bytes(8, "little")[:width]
+
+
+def record_pieces(p: Pairs, fields: NvList) -> list[bytes | int]:
+    """§5.4.9: the record, with the size of each chunk of the bulk in its place."""
+    widths, bulk = p.get("widths", T_BINARY, "5.4.8", must=False) or b"", \
+        p.get("bulk", T_NUMBERS, "5.4.8", must=False) or []
+    pieces: list[bytes | int] = []
+    numbers = chunks = 0
+    for kind, value in walk(fields):
+        if kind in (T_NUMBER, T_NUMBERS):
+            if numbers >= len(widths) or widths[numbers] not in (1, 2, 4, 8):
+                p.bad("widths has not 1, 2, 4 or 8 for each number", "5.4.8", "consistency")
+            for item in [value] if kind == T_NUMBER else value:
+                low = narrow(item, widths[numbers])
+                if low is None:
+                    p.bad(f"number {item:#x} does not fit its width", "5.4.9", "consistency")
+                pieces.append(low)
+            numbers += 1
+        elif kind == T_BINARY:
+            pieces.append(value)
+        elif kind == T_NULL:
+            if chunks >= len(bulk) or not 1 <= bulk[chunks] <= MAX_RECORD:
+                p.bad("bulk has not a size for each null", "5.4.8", "consistency")
+            pieces.append(bulk[chunks])
+            chunks += 1
+        else:
+            p.bad(f"a field is a {TYPE_NAMES[kind]}", "5.4.9", "consistency")
+    if numbers != len(widths) or chunks != len(bulk):
+        p.bad("widths or bulk has more than the fields", "5.4.8", "consistency")
+    return pieces
 
 
 # ---- the file -------------------------------------------------------------------------------
@@ -579,7 +678,8 @@ class Extent:
 
 
 UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-FEATURE = re.compile(rb"[a-z0-9]+(-[a-z0-9]+)*")
+WORDS = re.compile(rb"(?=.{1,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")                          # §9.3
+ARCH = re.compile(rb"[a-z0-9_]{1,31}")
 
 
 @dataclass
@@ -587,7 +687,11 @@ class Reader:
     """The full check: every rule, in the order of the file."""
     source: Source
     tell: Callable[[str], None] = lambda line: None
+    below: Reader | None = None                 # in a chain: the parent, checked
+    state: Memory | None = None                 # in a chain: the parent's pages, then this file's
     header_digest: bytes = b""
+    parent: bytes | None = None                 # in a delta: content of the parent
+    arch: bytes = b""
     vm_name: bytes = b""
     ncpus: int = 0
     memsize: int = 0
@@ -605,8 +709,12 @@ class Reader:
     extents: int = 0
     stored: int = 0
     pages_data: int = 0
+    pages_zero: int = 0                         # in a delta: those listed
+    opaque: int = 0                             # extents whose pages cannot be known without the parent
+    layouts: dict[tuple[bytes, int], int] = field(default_factory=dict)
     memory_end: int = 0
     not_checked: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
     root: bytes = b""
     content: bytes = b""
 
@@ -615,9 +723,8 @@ class Reader:
         rank = -1
         while True:
             part = self.part()
-            now = RANK_OPTIONAL if part.type & OPTIONAL else RANK[part.type]
-            if now < rank or now > rank + 1 and not (rank >= 1 and now > 1) \
-                    or now == rank and part.type in (VM, META):
+            now = RANK.get(part.type, RANK_OPTIONAL if rank <= RANK_OPTIONAL else RANK_LATE)
+            if now < rank or rank < 1 and now != rank + 1 or part.type == META and rank == 1:
                 part.bad("2.2", "out of order", "layout")
             rank = now
             self.counts[part.type] = self.counts.get(part.type, 0) + 1
@@ -625,6 +732,7 @@ class Reader:
             self.tell(f"{part.offset:#014x} {part.length:>10}  {type_name(part.type):<8} {note}")
             if part.type == INDEX:
                 self.trailer(part)
+                self.leave_out()
                 return
 
     def one(self, part: Part) -> str:
@@ -667,7 +775,7 @@ class Reader:
             raise Invalid("limit", "3.4", 64, f"nvlist of the header block has {size} bytes")
         Source.zero(block[68 + size:4064], 68 + size, "the header block")
         pairs = Pairs(decode_nvlist(block[68:68 + size], 68), 68, "3.5")
-        if version:
+        if version != 1:
             raise Invalid("layout", "3.2", 56, f"version {version} is not known")
         producer = pairs.text("producer")
         for name in ("uuid", "vm_uuid"):
@@ -680,15 +788,34 @@ class Reader:
             features = pairs.get(name, T_STRINGS, must=False) or []
             for feature in features:
                 pairs.utf8(feature, name)
-                if len(feature) > 63 or not FEATURE.fullmatch(feature):
+                if not WORDS.fullmatch(feature):
                     pairs.bad(f"{show(feature)} is not the name of a feature", "9.3")
             if len(set(features)) != len(features):
                 pairs.bad(f"{name} has a name twice", "3.7")
-            if features and name == "incompatible":
-                pairs.bad(f"feature {show(features[0])} is not known", "3.7", "layout")
-        if pairs.get("parent", T_NVLIST, must=False) is not None:
-            pairs.bad("parent in a file that is not a delta")
+            unknown = [f for f in features if name == "incompatible" and f != b"delta"]
+            if unknown:
+                pairs.bad(f"feature {show(unknown[0])} is not known", "3.7", "layout")
+        self.lineage(pairs)
         self.tell(f"header: {show(self.vm_name)}, created {created} by {show(producer)}")
+
+    def lineage(self, header: Pairs) -> None:
+        """§13.1: the parent of a delta; in a chain, that it is the file below."""
+        parent = header.get("parent", T_NVLIST, "13.1", must=False)
+        delta = b"delta" in (header.get("incompatible", T_STRINGS, must=False) or [])
+        if delta != (parent is not None):
+            header.bad("parent without the feature delta, or the feature without a parent", "13.1", "consistency")
+        if parent is not None:
+            pairs = Pairs(parent, header.at, "13.1")
+            self.parent = pairs.digest("content", "13.1.1")
+            uuid = pairs.text("uuid", "13.1.2", must=False)
+            if uuid is not None and not UUID.fullmatch(uuid):
+                pairs.bad("uuid has not the 36-character form", "13.1.2")
+        if self.state is None:
+            return
+        if (self.below is None) != (self.parent is None):
+            header.bad("a chain is a full file and then deltas", "13.4", "consistency")
+        if self.below is not None and self.parent != self.below.content:
+            header.bad("the file below is not the parent of this one", "13.1.1", "consistency")
 
     # §4
 
@@ -732,6 +859,9 @@ class Reader:
 
     def vm(self, part: Part) -> str:
         p = part.pairs
+        self.arch = p.text("arch", "5.1.6")
+        if not ARCH.fullmatch(self.arch):
+            part.bad("5.1.6", "arch is not the name of an architecture")
         name = p.text("name", "5.1.1")
         if len(name) > 255:
             part.bad("5.1.1", "name is too long", "limit")
@@ -756,9 +886,11 @@ class Reader:
         if sum(lens) != self.memsize:
             part.bad("5.1.3", "memsize is not the sum of the segments")
         self.segments = list(zip(gpas, lens))
-        self.tree = Tree(self.segments)
+        self.tree = Tree(self.segments, ZERO if self.parent is None else INHERITED)
+        if self.below is not None and (self.arch, self.segments) != (self.below.arch, self.below.segments):
+            part.bad("13.1.3", "architecture or memory map is not the parent's")
         self.machine = {"ncpus": self.ncpus, "memsize": self.memsize, "memflags": memflags, "vmname": name.decode()}
-        return f"{show(name)}: {self.ncpus} vCPUs, {self.memsize} bytes in {len(gpas)} segments"
+        return f"{show(name)}: {show(self.arch)}, {self.ncpus} vCPUs, {self.memsize} bytes in {len(gpas)} segments"
 
     def meta(self, part: Part) -> str:
         generation = part.pairs.text("generation", "5.2")
@@ -795,10 +927,12 @@ class Reader:
         section, name = p.text("section", "5.4.1"), p.text("name", "5.4.2")
         size, digest = p.number("size", "5.4.3"), p.digest("sha256", "5.4.4")
         encoding = p.text("encoding", "5.4.5")
+        fields = p.get("fields", T_NVLIST, "5.4.8", must=False)
+        pieces = self.fields(p, fields)
         p.no_more()
         if not 1 <= len(name) <= 127:
             part.bad("5.4.2", "length of the name", "limit")
-        if size > 64 * MIB:
+        if size > MAX_RECORD:
             part.bad("5.4.3", "record is too large", "limit")
         self.record_bytes += size
         if self.record_bytes > MAX_RECORDS:
@@ -807,26 +941,61 @@ class Reader:
             part.bad("5.4.2", "(section, name) occurs twice")
         if place >= len(self.records) or self.records[place] != (section, name, size):
             part.bad("5.2.1", "record differs from that of .meta")
-        record: bytes | None = part.payload
-        if encoding == b"zstd":
-            if len(part.payload) >= size:
-                part.bad("5.4.5", "zstd payload is not shorter than the record")
-            record = zstd_decode(part.payload, size, part.payload_at)
-        elif encoding != b"raw":
-            part.bad("5.4.5", "encoding is not known")
-        elif len(part.payload) != size:
-            part.bad("5.4.5", "payload has not the record's size")
+        if pieces is None:
+            pieces = [size]
+        if sum(n if isinstance(n, int) else len(n) for n in pieces) != size:
+            part.bad("5.4.6", "fields do not make a record of this size")
+        record = self.record(part, encoding, pieces, fields is not None)
         if record is None:
             self.undecoded()
         elif sha256(record) != digest:
             part.bad("5.4.6", "record differs from its digest", "digest", part.payload_at)
         self.devices.append((section, name, size, digest))
-        return f"{show(section)}/{show(name)} {size} bytes, {show(encoding)}"
+        note = "" if fields is None else ", fields"
+        return f"{show(section)}/{show(name)} {size} bytes, {show(encoding)}{note}"
+
+    def fields(self, p: Pairs, fields: NvList | None) -> list[bytes | int] | None:
+        """§5.4.8: the pieces of a record that is stored as fields."""
+        layout = p.text("layout", "5.4.8", must=fields is not None)
+        version = p.get("layout_version", T_NUMBER, "5.4.8", must=fields is not None)
+        if fields is None:
+            if layout is not None or version is not None:
+                p.bad("pair fields is missing", "5.4.8")
+            return None
+        if not WORDS.fullmatch(layout) or not 1 <= version < 1 << 32:
+            p.bad("name or version of the layout", "5.4.8", "consistency")
+        pieces = record_pieces(p, fields)
+        self.layouts[layout, version] = self.layouts.get((layout, version), 0) + 1
+        return pieces
+
+    @staticmethod
+    def record(part: Part, encoding: bytes, pieces: list[bytes | int], fields: bool) -> bytes | None:
+        """§5.4.5, §5.4.10: the record; what is stored fills the places that are sizes."""
+        size = sum(n for n in pieces if isinstance(n, int))
+        stored: bytes | None = part.payload
+        if encoding == b"zstd":
+            if fields and not size:
+                part.bad("5.4.10", "fields without bulk are raw")
+            if len(part.payload) >= size:
+                part.bad("5.4.5", "zstd payload is not shorter than what it holds")
+            stored = zstd_decode(part.payload, size, part.payload_at)
+        elif encoding != b"raw":
+            part.bad("5.4.5", "encoding is not known")
+        elif len(part.payload) != size:
+            part.bad("5.4.10" if fields else "5.4.5", "payload has not the size of what it holds")
+        if stored is None:
+            return None
+        out, at = [], 0
+        for piece in pieces:
+            if isinstance(piece, int):
+                piece, at = stored[at:at + piece], at + piece
+            out.append(piece)
+        return b"".join(out)
 
     def undecoded(self) -> None:
         line = "zstd payloads: stored digest checked, contents not decoded (no zstd here)"
-        if line not in self.not_checked:
-            self.not_checked.append(line)
+        if line not in self.trouble:
+            self.trouble.append(line)
 
     # §6
 
@@ -838,52 +1007,104 @@ class Reader:
             part.bad("6.2.4", "encoding is not known")
         raw = encoding == b"raw"
         root = part.payload_digest if raw else p.digest("root", "6.2.5")
+        claims = p.get("leaves", T_BINARY, "6.2.10", must=False)
+        delta = self.parent is not None
+        zero = p.get("zero", T_BINARY, "13.2") if delta else None
+        xor = p.get("xor", T_BINARY, "13.2.2", must=False) if delta else None
         p.no_more()
         if not 64 * KIB <= size <= 4 * MIB or size & size - 1:
             part.bad("6.2.2", f"size {size}", "limit")
         if gpa % size or gpa > SPACE - size:
             part.bad("6.2.1", f"gpa {gpa:#x}")
-        pages = size // PAGE
-        if len(data) * 8 != pages:
-            part.bad("6.2.3", "bitmap has not one bit per page")
-        count = int.from_bytes(data, "little").bit_count()
-        if not count:
-            part.bad("6.2.3", "extent without data")
-        leaves = [ABSENT[0]] * pages
-        for start, length in self.segments:
-            lo, hi = max(start, gpa), min(start + length, gpa + size)
-            if lo < hi:
-                leaves[(lo - gpa) // PAGE:(hi - gpa) // PAGE] = [ZERO[0]] * ((hi - lo) // PAGE)
-        wanted = [i for i in range(pages) if data[i >> 3] >> (i & 7) & 1]
-        if any(leaves[i] is ABSENT[0] for i in wanted):
-            part.bad("6.2.3", "a page outside memory has data")
-        if bool(part.flags) != raw:
-            part.bad("6.2.6", "flag and encoding disagree", at=part.offset + 12)
-        if part.alignment != (PAGE if raw else 1):
-            part.bad("6.2.6", "alignment and encoding disagree", at=part.offset + 20)
-        if raw and len(part.payload) != count * PAGE or not raw and len(part.payload) >= count * PAGE:
-            part.bad("6.2.6", "payload size")
         if gpa < self.memory_end:
             part.bad("6.2.7", "extents do not ascend")
         if len(self.pending) == 4096:
             part.bad("6.5", "more than 4096 extents without a MAP", "layout")
-        pages_of = part.payload if raw else zstd_decode(part.payload, count * PAGE, part.payload_at)
-        if pages_of is None:
+        pages = size // PAGE
+        leaves = [ABSENT[0]] * pages
+        for start, length in self.segments:
+            lo, hi = max(start, gpa), min(start + length, gpa + size)
+            if lo < hi:
+                rest = INHERITED[0] if delta else ZERO[0]
+                leaves[(lo - gpa) // PAGE:(hi - gpa) // PAGE] = [rest] * ((hi - lo) // PAGE)
+
+        def bits(bitmap: bytes | None, rule: str) -> list[int]:
+            if bitmap is None:
+                return []
+            if len(bitmap) * 8 != pages:
+                part.bad(rule, "bitmap has not one bit per page")
+            wanted = [i for i in range(pages) if bitmap[i >> 3] >> (i & 7) & 1]
+            if any(leaves[i] == ABSENT[0] for i in wanted):
+                part.bad(rule, "a page outside memory is in a bitmap")
+            return wanted
+
+        stored, zeros, differences = bits(data, "6.2.3"), bits(zero, "13.2.1"), set(bits(xor, "13.2.2"))
+        if not stored and not zeros:
+            part.bad("13.2.1" if delta else "6.2.3", "extent without pages")
+        if set(stored) & set(zeros):
+            part.bad("13.2.1", "a page is data and zero")
+        if xor is not None and (raw or not differences or not differences <= set(stored)):
+            part.bad("13.2.2", "xor is not of some data pages of a zstd extent")
+        if not stored and not raw:
+            part.bad("13.2.1", "an extent without data is raw")
+        if claims is not None and len(claims) != 32 * len(stored):
+            part.bad("6.2.10", "leaves are not one for each data page")
+        if bool(part.flags) != raw:
+            part.bad("6.2.6", "flag and encoding disagree", at=part.offset + 12)
+        if part.alignment != 1 and not raw:
+            part.bad("6.2.6", "alignment and encoding disagree", at=part.offset + 20)
+        whole = len(stored) * PAGE
+        if len(part.payload) != whole if raw else len(part.payload) >= whole:
+            part.bad("6.2.6", "payload size")
+        for i in zeros:
+            leaves[i] = ZERO[0]
+        decoded = part.payload if raw else zstd_decode(part.payload, whole, part.payload_at)
+        if decoded is None:
             self.undecoded()
         else:
-            view = memoryview(pages_of)
-            for n, i in enumerate(wanted):
-                leaves[i] = sha256(b"\0", view[n * PAGE:(n + 1) * PAGE])
-            if block_root(leaves) != root:
-                part.bad("4.8" if raw else "6.2.8", "pages differ from the subtree root", "digest", part.payload_at)
-        entry = struct.pack("<QQQII", gpa, part.offset, part.length, size, count) + part.frame_digest + root
-        self.pending.append(Extent(entry, gpa, size))
+            self.pages(part, decoded, stored, zeros, differences, leaves, claims, root)
+        entry = struct.pack("<QQQIHH", gpa, part.offset, part.length, size, len(stored), len(zeros))
+        self.pending.append(Extent(entry + part.frame_digest + root, gpa, size))
         self.tree.add(gpa, size, root)
         self.memory_end = gpa + size
         self.extents += 1
         self.stored += len(part.payload)
-        self.pages_data += count
-        return f"gpa {gpa:#x}, {count} of {pages} pages, {show(encoding)}"
+        self.pages_data += len(stored)
+        self.pages_zero += len(zeros)
+        note = f", {len(zeros)} zero, {len(differences)} as differences" if delta else ""
+        return f"gpa {gpa:#x}, {len(stored)} of {pages} pages{note}, {show(encoding)}"
+
+    def pages(self, part: Part, decoded: bytes, stored: list[int], zeros: list[int], differences: set[int],
+              leaves: list[bytes], claims: bytes | None, root: bytes) -> None:
+        """§6.2.8, §13.4: the pages of an extent against its root and leaves; a chain's state takes them.
+
+        Without the parent the leaf of a difference is what the extent claims, if it claims one: the
+        root has to follow from that, and what else there is is checked.
+        """
+        view, first = memoryview(decoded), part.pairs.number("gpa") // PAGE
+        known: list[tuple[int, bytes, bytes | memoryview]] = []
+        opaque = bool(differences) and self.state is None
+        self.opaque += opaque
+        for n, i in enumerate(stored):
+            claim = claims[32 * n:32 * n + 32] if claims is not None else None
+            if i in differences and self.state is None:
+                leaves[i] = claim or b""
+                continue
+            page: bytes | memoryview = view[n * PAGE:(n + 1) * PAGE]
+            if i in differences and self.state is not None:
+                both = int.from_bytes(page, "little") ^ int.from_bytes(self.state.get(first + i), "little")
+                page = both.to_bytes(PAGE, "little")
+            leaves[i] = sha256(b"\0", page)
+            if claim is not None and claim != leaves[i]:
+                part.bad("6.2.8", f"page {i} differs from its leaf", "digest", part.payload_at)
+            known.append((first + i, leaves[i], page))
+        if (not opaque or claims is not None) and block_root(leaves) != root:
+            part.bad("4.8" if part.flags else "6.2.8", "pages differ from the subtree root", "digest", part.payload_at)
+        if self.state is not None:
+            for number, leaf, page in known:
+                self.state.put(number, leaf, page)
+            for i in zeros:
+                self.state.drop(first + i)
 
     def map(self, part: Part) -> str:
         first, count = part.pairs.number("first", "6.5"), part.pairs.number("count", "6.5")
@@ -910,23 +1131,22 @@ class Reader:
             part.bad("5.2.1", ".meta lists records that the file has not")
         if self.pending:
             part.bad("6.5", "the last extents have no MAP", "layout")
-        memory_root = self.tree.root()
-        u64 = struct.Struct("<Q").pack
-        h = hashlib.sha256(b"bhyve snapshot content".ljust(32, b"\0") + memory_root)
-        h.update(u64(self.ncpus) + u64(len(self.segments)))
-        for gpa, length in self.segments:
-            h.update(u64(gpa) + u64(length))
-        h.update(u64(len(self.devices)))
-        for section, name, size, digest in sorted(self.devices):
-            h.update(u64(len(section)) + section + u64(len(name)) + name + u64(size) + digest)
-        self.content = h.digest()
-
-        p = part.pairs
-        expected: list[tuple[str, str, Any]] = [
-            ("header", "7.1.1", self.header_digest), ("content", "7.1.2", self.content),
-            ("memory_root", "7.1.3", memory_root), ("pages_data", "7.1.4", self.pages_data),
-            ("pages_zero", "7.1.4", self.memsize // PAGE - self.pages_data),
-            ("extents", "7.1.5", self.extents), ("stored", "7.1.5", self.stored)]
+        p, tree_root, own = part.pairs, self.tree.root(), self.memsize // PAGE - self.pages_data
+        expected: list[tuple[str, str, Any]] = [("header", "7.1.1", self.header_digest)]
+        memory_root = tree_root
+        if self.parent is None:
+            expected.append(("pages_zero", "7.1.4", own))
+        else:
+            expected += [("delta_root", "7.1.8", tree_root), ("pages_zero", "7.1.4", self.pages_zero),
+                         ("pages_inherited", "7.1.8", own - self.pages_zero)]
+            if self.state is not None:
+                memory_root = self.state.root(self.segments)
+            elif own != self.pages_zero:
+                memory_root = p.digest("memory_root", "7.1.3")          # §13.4: a claim
+        self.content = self.identity(memory_root)
+        expected += [("memory_root", "7.1.3", memory_root), ("content", "7.1.2", self.content),
+                     ("pages_data", "7.1.4", self.pages_data), ("extents", "7.1.5", self.extents),
+                     ("stored", "7.1.5", self.stored)]
         for key, rule, value in expected:
             have = p.number(key, rule) if isinstance(value, int) else p.digest(key, rule)
             if have != value:
@@ -945,6 +1165,29 @@ class Reader:
             part.bad("7.1.7", "table of MAP parts differs from them", at=part.payload_at)
         self.root = part.frame_digest
         return f"{self.extents} extents, {self.pages_data} pages of data"
+
+    def identity(self, memory_root: bytes) -> bytes:
+        """§8.2: content."""
+        u64 = struct.Struct("<Q").pack
+        h = hashlib.sha256(b"bhyve snapshot content".ljust(32, b"\0") + u64(len(self.arch)) + self.arch)
+        h.update(memory_root + u64(self.ncpus) + u64(len(self.segments)))
+        for gpa, length in self.segments:
+            h.update(u64(gpa) + u64(length))
+        h.update(u64(len(self.devices)))
+        for section, name, size, digest in sorted(self.devices):
+            h.update(u64(len(section)) + section + u64(len(name)) + name + u64(size) + digest)
+        return h.digest()
+
+    def leave_out(self) -> None:
+        """§7.4, §13.4, §5.4.11: what this check did not check."""
+        for (layout, version), count in sorted(self.layouts.items()):
+            self.not_checked.append(f"layout {show(layout)} version {version}: not known, the bytes of {count} "
+                                    "records were checked, not the names of their fields")
+        if self.parent is not None and self.state is None:
+            self.not_checked.append("memory_root: it takes the parent's pages; content follows from what it claims")
+            if self.opaque:
+                self.not_checked.append(f"root and leaves: of {self.opaque} extents with differences from the "
+                                        "parent's pages")
 
     def trailer(self, index: Part) -> None:
         at = self.source.pos
@@ -967,9 +1210,10 @@ class Reader:
 
 # ---- commands -------------------------------------------------------------------------------
 
-def verify(f: BinaryIO, tell: Callable[[str], None] = lambda line: None) -> tuple[Reader, Invalid | None]:
-    """The full check of one file or pipe."""
-    reader = Reader(Source(f), tell)
+def verify(f: BinaryIO, tell: Callable[[str], None] = lambda line: None, below: Reader | None = None,
+           state: Memory | None = None) -> tuple[Reader, Invalid | None]:
+    """The full check of one file or pipe; with `state`, as the next of a chain."""
+    reader = Reader(Source(f), tell, below, state)
     try:
         reader.run()
     except Invalid as e:
@@ -977,19 +1221,30 @@ def verify(f: BinaryIO, tell: Callable[[str], None] = lambda line: None) -> tupl
     return reader, None
 
 
+def verify_chain(files: Iterable[BinaryIO]) -> Iterator[tuple[Reader, Invalid | None]]:
+    """§13.4: the check of a chain, the full file first. Ends at the first file that is refused."""
+    state, below = Memory(), None
+    for f in files:
+        below, error = verify(f, below=below, state=state)
+        yield below, error
+        if error or below.trouble:
+            return
+
+
 def report(reader: Reader, error: Invalid | None, as_json: bool, path: str) -> int:
-    status = 1 if error else 2 if reader.not_checked else 0
+    status = 1 if error else 2 if reader.trouble else 0
+    omitted = reader.not_checked + reader.trouble
     if as_json:
         finding = [] if error is None else [{"layer": error.layer, "rule": error.rule, "offset": error.offset,
                                              "message": error.message}]
-        print(json.dumps({"input": path, "checked": "full", "ok": status == 0,
+        print(json.dumps({"input": path, "checked": "full" if reader.state is None else "chain", "ok": status == 0,
                           "root": None if error else reader.root.hex(),
                           "content": None if error else reader.content.hex(),
-                          "findings": finding, "not_checked": reader.not_checked}))
+                          "findings": finding, "not_checked": omitted}))
         return status
     if error:
         print(f"{path}: {error}", file=sys.stderr)
-    for line in reader.not_checked:
+    for line in omitted:
         print(f"{path}: not checked: {line}", file=sys.stderr)
     return status
 
@@ -1067,19 +1322,32 @@ def self_test(folder: Path) -> int:
 def main(args: list[str]) -> int:
     if len(args) == 2 and args[0] == "--self-test":
         return self_test(Path(args[1]))
-    as_json = args[:1] == ["verify"] and "--json" in args
-    if as_json:
-        args = [a for a in args if a != "--json"]
-    if len(args) != 2 or args[0] not in ("list", "verify"):
+    words = [a for a in args if a not in ("--json", "--chain")]
+    as_json, chain = "--json" in args, "--chain" in args
+    if len(args) - len(words) != as_json + chain or words[:1] not in (["list"], ["verify"]) or len(words) < 2 \
+            or (len(words) > 2 and not chain) or words[0] == "list" and (chain or as_json):
         print(__doc__, file=sys.stderr)
         return 2
-    tell = print if args[0] == "list" else lambda line: None
+    if len(words) - 1 > MAX_CHAIN:
+        print(f"a chain of more than {MAX_CHAIN} files (§13.6)", file=sys.stderr)
+        return 2
+    tell = print if words[0] == "list" else lambda line: None
+    path = words[1]
+
+    def opened() -> Iterator[BinaryIO]:
+        nonlocal path
+        for path in words[1:]:
+            with (open(0, "rb", closefd=False) if path == "-" else open(path, "rb")) as f:
+                yield f
+
+    status = 0
     try:
-        with (open(0, "rb", closefd=False) if args[1] == "-" else open(args[1], "rb")) as f:
-            reader, error = verify(f, tell)
-        return report(reader, error, as_json, args[1])
+        checked = verify_chain(opened()) if chain else (verify(f, tell) for f in opened())
+        for reader, error in checked:
+            status = report(reader, error, as_json, path)
+        return status
     except (OSError, MemoryError) as e:
-        print(f"{args[1]}: {e}", file=sys.stderr)
+        print(f"{path}: {e}", file=sys.stderr)
         return 2
 
 
