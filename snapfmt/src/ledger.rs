@@ -22,7 +22,7 @@ pub(crate) struct Ledger {
     header: Digest,
     rest: Rest,
     machine: Option<Machine>,
-    meta: Option<Meta>,
+    meta: Option<(Meta, Vec<u8>)>,
     rank: u8,
     parts: Vec<PartRef>,
     maps: Vec<MapRef>,
@@ -123,7 +123,7 @@ impl Ledger {
         if let Some(vm) = self.vm() {
             agreement::with_vm(&meta, vm)?;
         }
-        self.meta = Some(meta);
+        self.meta = Some((meta, text.text.clone()));
         Ok(())
     }
 
@@ -201,13 +201,19 @@ impl Ledger {
     /// `.meta` has to list exactly the records that went by.
     pub(crate) fn check_records(&self) -> Result<(), Fault> {
         let missing = || Fault::Order { found: Kind::Index, why: "the second part is META" };
-        agreement::with_records(self.meta.as_ref().ok_or_else(missing)?, self.records())
+        let (meta, _) = self.meta.as_ref().ok_or_else(missing)?;
+        agreement::with_records(meta, self.records())
     }
 
     /// What the structure rules say of `.meta`; they need all records to have gone by.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let memsize = self.vm().map_or(0, |vm| vm.memory.size());
-        self.meta.as_ref().map_or_else(Vec::new, |meta| check(meta, self.records, memsize))
+        self.meta.as_ref().map_or_else(Vec::new, |(meta, _)| check(meta, self.records, memsize))
+    }
+
+    /// The text of `.meta`, once its part went by.
+    pub(crate) fn meta_text(&self) -> &[u8] {
+        self.meta.as_ref().map_or(&[], |(_, text)| text)
     }
 
     /// The identity of the state so far, if its memory has this root.

@@ -32,13 +32,14 @@
 //! ```
 //!
 //! All of this knows what fields there are and what they are for, and does not know which values
-//! are good. That is for [`rules`].
+//! are good. That is for [`rules`], and what may be restored therefore for the [`gate`].
 
 mod decode;
 mod dsl;
 mod evidence;
 mod fields;
 mod form;
+pub mod gate;
 pub mod generic;
 pub mod layouts;
 mod misfit;

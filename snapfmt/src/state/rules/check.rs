@@ -1,5 +1,6 @@
 //! Holds a machine against all rules.
 
+use std::collections::BTreeMap;
 use std::ptr;
 
 use super::facts::HostFacts;
@@ -27,7 +28,8 @@ pub fn check(
         check.close(&mut report);
     }
     report.findings.sort_by_key(|finding| {
-        (finding.verdict(), finding.rule.severity, finding.order, finding.offset)
+        let rule = finding.rule;
+        (finding.verdict(), rule.severity, rule.moment, finding.order, finding.offset)
     });
     report
 }
@@ -39,6 +41,8 @@ pub struct Check<'c, 'a> {
     host: Option<&'c HostFacts>,
     rule: &'static Rule,
     findings: Vec<StateFinding>,
+    /// How many places in each record, by its number.
+    places: BTreeMap<usize, usize>,
     more: u64,
     missing: Vec<Missing>,
 }
@@ -50,8 +54,8 @@ impl<'c, 'a> Check<'c, 'a> {
         host: Option<&'c HostFacts>,
         rule: &'static Rule,
     ) -> Self {
-        let (findings, missing) = (Vec::new(), Vec::new());
-        Self { machine, ram, host, rule, findings, more: 0, missing }
+        let (findings, missing, places) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { machine, ram, host, rule, findings, places, more: 0, missing }
     }
 
     /// The machine.
@@ -116,13 +120,15 @@ impl<'c, 'a> Check<'c, 'a> {
         spot: Spot,
         others: &[(&'static str, u64)],
     ) {
-        if self.findings.len() >= limits::FINDINGS {
+        let order = self.machine.records.iter().position(|own| ptr::eq(own.entry, record.entry));
+        let order = order.unwrap_or_default();
+        let places = self.places.entry(order).or_default();
+        if *places >= limits::FINDINGS {
             self.more += 1;
             return;
         }
-        let order = self.machine.records.iter().position(|own| ptr::eq(own.entry, record.entry));
-        let place = (order.unwrap_or_default(), record);
-        self.findings.push(StateFinding::new(self.rule, place, field, spot, others));
+        *places += 1;
+        self.findings.push(StateFinding::new(self.rule, (order, record), field, spot, others));
     }
 
     /// Notes that the rule could not be checked, or not everywhere.

@@ -23,6 +23,7 @@ mod check;
 pub mod class;
 mod facts;
 mod finding;
+mod kept;
 mod lapic_service;
 mod lapic_timer;
 mod machine;
@@ -42,10 +43,11 @@ use class::Argued;
 pub use check::{Check, check};
 pub use facts::HostFacts;
 pub use finding::{Spot, StateFinding, Value};
+pub use kept::KeptRam;
 pub use machine::{Known, Machine, StateRecord};
 pub use memory::{GuestRam, RamError};
 pub use report::{Missing, NotChecked, Report};
-pub use rule::{Basis, Judge, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict};
+pub use rule::{Basis, Judge, Moment, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict};
 
 /// What is known of the values of some records.
 pub struct Chapter {

@@ -9,9 +9,11 @@ use crate::bhyve::Section;
 /// The outcome of a check.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// What fails, then what warns; of each the worst first, then by record and place.
+    /// What fails, then what warns; of each the worst first, of that what happens first, then by
+    /// record and place.
     pub findings: Vec<StateFinding>,
-    /// Rules that are broken in more places than are listed, and in how many more.
+    /// Rules that are broken in more places than are listed, and in how many more. Of each record
+    /// some are listed.
     pub more: Vec<(&'static Rule, u64)>,
     /// Rules that could not be checked, or not everywhere.
     pub not_checked: Vec<NotChecked>,

@@ -60,6 +60,15 @@ impl fmt::Display for Severity {
     }
 }
 
+/// When what a broken rule leads to happens, the earliest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moment {
+    /// When a virtual CPU is entered for the first time, whatever the guest does then.
+    Entry,
+    /// While the state is restored, or later: perhaps only once the guest does something.
+    Any,
+}
+
 /// How it is known that a rule must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Basis {
@@ -210,6 +219,8 @@ pub struct Rule {
     pub id: &'static str,
     /// What happens if it does not hold.
     pub severity: Severity,
+    /// When it happens: of what is equally bad, what comes first is said first.
+    pub moment: Moment,
     /// How that is known.
     pub basis: Basis,
     /// What it needs to see.
@@ -255,6 +266,7 @@ pub(super) const fn rule(id: &'static str, records: &'static [&'static str]) -> 
     Rule {
         id,
         severity: Severity::Invalid,
+        moment: Moment::Any,
         basis: Basis::Source,
         needs: Needs::Record,
         vendor: None,

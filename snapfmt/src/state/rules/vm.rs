@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::class::{Argued, Class};
 use super::finding::Spot;
-use super::rule::{ANOTHER, Basis, Judge, Needs, NotRule, Rule, Severity, Subject, rule};
+use super::rule::{ANOTHER, Basis, Judge, Moment, Needs, NotRule, Rule, Severity, Subject, rule};
 use super::{Chapter, canonical};
 use crate::bhyve::records::Vendor;
 
@@ -28,6 +28,7 @@ pub(super) static CHAPTER: Chapter = Chapter {
 static RULES: &[Rule] = &[
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         subjects: &[Subject::field(XCR0)],
         condition: "must have x87 (bit 0), AVX only with SSE, MPX (3, 4) whole or not at all, \
                     AVX-512 (5 to 7) whole and only with AVX, AMX (17, 18) whole, and nothing else",
@@ -42,6 +43,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         needs: Needs::Host,
         subjects: &[Subject::field(XCR0)],
         condition: "must have no bit that the CPU of the host lacks",
@@ -75,6 +77,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         vendor: Some(Vendor::Amd),
         subjects: &[Subject::field(INTINFO)],
         condition: "if valid, must be an interrupt (type 0), NMI (2), exception (3) with a vector \
