@@ -31,8 +31,8 @@
 //! # Ok::<(), snapfmt::state::Unknown>(())
 //! ```
 //!
-//! This module knows what fields there are and what they are for. It does not know which values are
-//! good.
+//! All of this knows what fields there are and what they are for, and does not know which values are
+//! good. That is for [`rules`].
 
 mod decode;
 mod dsl;
@@ -43,6 +43,7 @@ pub mod generic;
 pub mod layouts;
 mod misfit;
 mod plan;
+pub mod rules;
 mod schema;
 mod scope;
 #[cfg(test)]
