@@ -207,17 +207,18 @@ impl<'c, 'a> Check<'c, 'a> {
         let spot = match (subject.span, field.definition().shape) {
             (Span::Part(name), _) => Spot::part(field, name),
             (Span::Range(at, len), _) => Spot::bytes(at.into(), len.into()),
-            (Span::All, Shape::Ints(width, _)) => {
-                let width = u64::from(width.bytes());
+            (Span::All | Span::Bits(_), Shape::Ints(width, _)) => {
+                let width = width.bytes();
                 for (index, bytes) in (0..).zip(field.bytes().chunks_exact(width as usize)) {
                     if !good(bytes) {
+                        let width = u64::from(width);
                         let spot = Spot::bytes(index * width, width);
                         self.breaks_at(record, field, spot, &[("index", index)]);
                     }
                 }
                 return;
             }
-            (Span::All | Span::Rest, _) => Spot::whole(field),
+            (Span::All | Span::Bits(_) | Span::Rest, _) => Spot::whole(field),
         };
         let range = usize::try_from(spot.at).ok().zip(usize::try_from(spot.at + spot.len).ok());
         let bytes = range.and_then(|(start, end)| field.bytes().get(start..end));

@@ -5,8 +5,7 @@
 //! of in part, as of some bits of a register, count as ruled.
 
 use super::rule::{Rule, Span, Subject};
-use super::vm;
-use crate::state::{Field, Layout, Repeat};
+use crate::state::{Field, Layout, Repeat, Shape};
 
 /// Why no rule restricts a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,12 +43,9 @@ pub struct Argued {
     pub because: &'static str,
 }
 
-/// The arguments, a list for each file of rules.
-static LISTS: [&[Argued]; 1] = [vm::ARGUED];
-
 /// All arguments.
 pub fn argued() -> impl Iterator<Item = &'static Argued> {
-    LISTS.into_iter().flatten()
+    super::chapters().flat_map(|chapter| chapter.argued)
 }
 
 /// What is known of a byte.
@@ -170,6 +166,13 @@ fn covers(field: &Field, span: Span, at: u32) -> bool {
             field.inside.iter().any(|part| part.name == name && inside(part.at, part.len))
         }
         Span::Range(start, len) => inside(start, len),
+        Span::Bits(mask) => {
+            let width = match field.shape {
+                Shape::Ints(width, _) | Shape::Int(width) => width.bytes(),
+                _ => 8,
+            };
+            mask >> (8 * (at % width)) & 0xff != 0
+        }
         Span::Rest => !field.inside.iter().any(|part| inside(part.at, part.len)),
     }
 }

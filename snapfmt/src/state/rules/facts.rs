@@ -9,4 +9,7 @@ pub struct HostFacts {
     pub vendor: Vendor,
     /// Bits of XCR0 that it supports: EDX:EAX of CPUID leaf 0xd.
     pub xcr0: Option<u64>,
+    /// Whether it lets the CPU deliver interrupts: sysctl
+    /// `hw.vmm.vmx.cap.virtual_interrupt_delivery`.
+    pub virtual_interrupt_delivery: Option<bool>,
 }

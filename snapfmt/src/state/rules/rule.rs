@@ -109,6 +109,8 @@ pub enum Span {
     Part(&'static str),
     /// An offset in the field and a length.
     Range(u32, u32),
+    /// Those in which a mask has bits. The rule judges the number as a whole.
+    Bits(u64),
     /// Those that are in no part.
     Rest,
 }
@@ -143,6 +145,12 @@ impl Subject {
         Self { key, occurrence: None, span: Span::Range(at, len) }
     }
 
+    /// Some bits of a field that is a number, or of each element of an array.
+    #[must_use]
+    pub const fn bits(key: &'static str, mask: u64) -> Self {
+        Self { key, occurrence: None, span: Span::Bits(mask) }
+    }
+
     /// The bytes of a field that are in none of its parts.
     #[must_use]
     pub const fn rest(key: &'static str) -> Self {
@@ -167,6 +175,7 @@ impl fmt::Display for Subject {
             Span::Part(name) => write!(f, " {name}"),
             Span::Range(at, 1) => write!(f, " byte {at}"),
             Span::Range(at, len) => write!(f, " bytes {at} to {}", at + len.saturating_sub(1)),
+            Span::Bits(mask) => write!(f, " bits {mask:#x}"),
             Span::Rest => f.write_str(" bytes without a name"),
         }
     }
@@ -214,6 +223,17 @@ pub struct Rule {
     pub source: &'static str,
     /// How it is checked.
     pub judge: Judge,
+}
+
+/// Something about values that is not held against a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRule {
+    /// Where it is: a record, and a field or what else it is about.
+    pub about: &'static str,
+    /// What one might expect to be a rule.
+    pub fact: &'static str,
+    /// Why it is none.
+    pub because: &'static str,
 }
 
 /// What can be done about damaged state.

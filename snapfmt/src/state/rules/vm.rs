@@ -1,11 +1,10 @@
 //! Rules of the software state of virtual CPUs: `vm`.
 
-use super::canonical;
 use super::check::Check;
 use super::class::{Argued, Class};
 use super::finding::Spot;
-use super::not_rules::NotRule;
-use super::rule::{ANOTHER, Basis, Judge, Needs, Rule, Severity, Subject, rule};
+use super::rule::{ANOTHER, Basis, Judge, Needs, NotRule, Rule, Severity, Subject, rule};
+use super::{Chapter, canonical};
 use crate::bhyve::records::Vendor;
 
 const VM: &[&str] = &["vm"];
@@ -19,8 +18,14 @@ const MPX: u64 = 0b11 << 3;
 const AVX512: u64 = 0b111 << 5;
 const AMX: u64 = 0b11 << 17;
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(super) static CHAPTER: Chapter = Chapter {
+    title: "`vm`: software state of the virtual CPUs",
+    rules: RULES,
+    argued: ARGUED,
+    not_rules: NOT_RULES,
+};
+
+static RULES: &[Rule] = &[
     Rule {
         severity: Severity::Panic,
         subjects: &[Subject::field(XCR0)],
@@ -197,8 +202,7 @@ fn startup(check: &mut Check<'_, '_>) {
     }
 }
 
-/// Bytes that no rule restricts.
-pub(super) static ARGUED: &[Argued] = &[
+static ARGUED: &[Argued] = &[
     Argued {
         records: VM,
         subjects: &[
@@ -225,8 +229,7 @@ pub(super) static ARGUED: &[Argued] = &[
     },
 ];
 
-/// What is no rule.
-pub(super) static NOT_RULES: &[NotRule] = &[
+static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "vm vcpu->x2apic_state",
         fact: "must be what `-x` of the bhyve that restores says, or the local APIC is in the other \

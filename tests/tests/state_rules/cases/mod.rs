@@ -1,5 +1,7 @@
 //! For each rule the ways to break it alone. A list for each file of rules.
 
+mod clocks;
+mod vlapic;
 mod vm;
 
 use snapfmt::state::rules::{GuestRam, HostFacts};
@@ -11,6 +13,8 @@ pub(crate) struct Case {
     pub(crate) rule: &'static str,
     pub(crate) fixture: &'static str,
     pub(crate) edits: Vec<Edit>,
+    /// Rules that cannot but be broken with it.
+    pub(crate) also: &'static [&'static str],
     /// Guest memory, for rules that look at it.
     pub(crate) ram: Option<fn() -> Box<dyn GuestRam>>,
     /// Facts of a host, for rules about it.
@@ -25,10 +29,10 @@ pub(crate) const OLD_AMD: &str = "older-2020-amd-2cpu";
 
 /// A rule that edits of a fixture break.
 pub(crate) fn case(rule: &'static str, fixture: &'static str, edits: &[Edit]) -> Case {
-    Case { rule, fixture, edits: edits.to_vec(), ram: None, host: None }
+    Case { rule, fixture, edits: edits.to_vec(), also: &[], ram: None, host: None }
 }
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [vm::cases()].into_iter().flatten().collect()
+    [clocks::cases(), vlapic::cases(), vm::cases()].into_iter().flatten().collect()
 }

@@ -23,7 +23,11 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend([
         case("xcr0-loadable", OLD_AMD, &[set("vm", XCR0, 4).vcpu(1)]),
         Case {
-            host: Some(HostFacts { vendor: Vendor::Intel, xcr0: Some(7) }),
+            host: Some(HostFacts {
+                vendor: Vendor::Intel,
+                xcr0: Some(7),
+                virtual_interrupt_delivery: None,
+            }),
             ..case("xcr0-host", INTEL_4, &[set("vm", XCR0, 0xe7).vcpu(2)])
         },
         case("x2apic-state", INTEL, &[set("vm", "vcpu->x2apic_state", 7)]),
