@@ -3,7 +3,7 @@
 use super::super::class::{Argued, Class};
 use super::super::rule::{ANOTHER, Basis, Judge, Rule, Severity, Subject, rule};
 use super::super::{Chapter, Check};
-use super::{VIRTIO, WITHOUT, flag};
+use super::{VIRTIO, WITHOUT};
 
 pub(super) static CHAPTER: Chapter =
     Chapter { title: "virtio devices", rules: RULES, argued: ARGUED, not_rules: &[] };
@@ -177,7 +177,7 @@ fn vectors(check: &mut Check<'_, '_>) {
     for known in check.own() {
         let root = known.fields.root();
         let count = root.u64("pi->pi_msix.table_count").unwrap_or_default();
-        if root.u64(FLAGS).is_none_or(|flags| !flag(flags & !0b1010) || flags & 1 == 0) {
+        if root.u64(FLAGS).is_none_or(|flags| flags & 1 == 0) {
             continue;
         }
         for key in ["vs->vs_msix_cfg_idx", "vq->vq_msix_idx"] {
