@@ -12,8 +12,8 @@ use crate::limits;
 use crate::state::value::{little_endian, signed};
 use crate::state::{FieldRef, Scope, Shape, Unknown};
 
-/// Holds a machine against every rule. Rules that need guest memory, or facts of the host that is to
-/// restore it, are listed as not checked if that is not given.
+/// Holds a machine against every rule. Rules that need guest memory, or facts of the host that is
+/// to restore it, are listed as not checked if that is not given.
 #[must_use]
 pub fn check(
     machine: &Machine<'_>,
@@ -231,7 +231,7 @@ impl<'c, 'a> Check<'c, 'a> {
         let spot = match (subject.span, field.definition().shape) {
             (Span::Part(name), _) => Spot::part(field, name),
             (Span::Range(at, len), _) => Spot::bytes(at.into(), len.into()),
-            (Span::All | Span::Bits(_), Shape::Ints(width, _)) => {
+            (Span::All, Shape::Ints(width, _)) => {
                 let width = width.bytes();
                 for (index, bytes) in (0..).zip(field.bytes().chunks_exact(width as usize)) {
                     if !good(bytes) {
@@ -242,7 +242,7 @@ impl<'c, 'a> Check<'c, 'a> {
                 }
                 return;
             }
-            (Span::All | Span::Bits(_) | Span::Rest, _) => Spot::whole(field),
+            (Span::All | Span::Rest, _) => Spot::whole(field),
         };
         let range = usize::try_from(spot.at).ok().zip(usize::try_from(spot.at + spot.len).ok());
         let bytes = range.and_then(|(start, end)| field.bytes().get(start..end));

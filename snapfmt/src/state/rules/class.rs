@@ -1,8 +1,8 @@
 //! Of every byte of a record: which rules restrict it, or why none does.
 //!
 //! A byte is ruled if a rule speaks of it. Any other byte has to be argued: any value of it is
-//! legal, or it is opaque, or it has a meaning on one host alone. Bytes of fields that a rule speaks
-//! of in part, as of some bits of a register, count as ruled.
+//! legal, or it is opaque, or it has a meaning on one host alone. Bytes of fields that a rule
+//! speaks of in part, as of some bits of a register, count as ruled.
 
 use super::rule::{Rule, Span, Subject};
 use crate::state::{Field, Layout, Repeat, Shape};
@@ -121,7 +121,7 @@ pub fn classes(layout: &'static Layout) -> Vec<Run> {
         let times = times.product();
         for at in 0..field.shape.fixed_len().unwrap_or(1) {
             let covers = |subjects: &[Subject]| {
-                subjects.iter().any(|subject| speaks(subject) && covers(field, subject.span, at))
+                subjects.iter().any(|subject| speaks(subject) && covers(field, subject, at))
             };
             let ruled: Vec<_> =
                 rules.iter().copied().filter(|rule| covers(rule.subjects)).collect();
@@ -157,22 +157,22 @@ pub fn tally(layout: &'static Layout) -> Tally {
     tally
 }
 
-/// Whether a byte of a field is in a span of it.
-fn covers(field: &Field, span: Span, at: u32) -> bool {
-    let inside = |start: u32, len: u32| at.checked_sub(start).is_some_and(|rest| rest < len);
-    match span {
-        Span::All => true,
-        Span::Part(name) => {
-            field.inside.iter().any(|part| part.name == name && inside(part.at, part.len))
+/// Whether a subject has a byte of a field.
+fn covers(field: &Field, subject: &Subject, at: u32) -> bool {
+    let inside = |start: u32, len: u32| at.checked_sub(start).filter(|rest| *rest < len);
+    let within = match (subject.span, field.shape) {
+        (Span::All, Shape::Ints(width, _)) => Some(at % width.bytes()),
+        (Span::All, _) => Some(at),
+        (Span::Part(name), _) => {
+            let part = field.inside.iter().find(|part| part.name == name);
+            part.and_then(|part| inside(part.at, part.len))
         }
-        Span::Range(start, len) => inside(start, len),
-        Span::Bits(mask) => {
-            let width = match field.shape {
-                Shape::Ints(width, _) | Shape::Int(width) => width.bytes(),
-                _ => 8,
-            };
-            mask >> (8 * (at % width)) & 0xff != 0
+        (Span::Range(start, len), _) => inside(start, len),
+        (Span::Rest, _) => {
+            let part = field.inside.iter().find_map(|part| inside(part.at, part.len));
+            part.is_none().then_some(at)
         }
-        Span::Rest => !field.inside.iter().any(|part| inside(part.at, part.len)),
-    }
+    };
+    let bits = |byte: u32| subject.mask == u64::MAX || subject.mask >> (8 * byte) & 0xff != 0;
+    within.is_some_and(bits)
 }

@@ -2,7 +2,6 @@
 
 use super::Chapter;
 use super::check::Check;
-use super::class::{Argued, Class};
 use super::finding::Spot;
 use super::rule::{Basis, Judge, Needs, NotRule, Rule, Severity, Subject, rule};
 use super::vlapic::{PAGE, VLAPIC, register};
@@ -12,7 +11,7 @@ use crate::state::{FieldRef, Scope};
 pub(super) static CHAPTER: Chapter = Chapter {
     title: "`vlapic`: interrupts in service",
     rules: RULES,
-    argued: ARGUED,
+    argued: &[],
     not_rules: NOT_RULES,
 };
 
@@ -40,8 +39,8 @@ static RULES: &[Rule] = &[
         subjects: &[Subject::field(TOP)],
         condition: "must be 0 to 16",
         reason: "it is an index into 17 bytes, and is not checked",
-        bhyve: "restores it; the next look for an interrupt reads kernel memory outside, or panics, \
-                and the next interrupt writes there",
+        bhyve: "restores it; the next look for an interrupt reads kernel memory outside, or \
+                panics, and the next interrupt writes there",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_update_ppr, vlapic_intr_accepted",
         judge: Judge::Number(|top| top <= 16),
         ..rule("lapic-stack-top", VLAPIC)
@@ -51,7 +50,8 @@ static RULES: &[Rule] = &[
         subjects: &[Subject::range(STACK, 0, 1)],
         condition: "must begin with a 0",
         reason: "the kernel checks it whenever nothing is in service",
-        bhyve: "restores it; the next look for an interrupt panics with \"isrvec_stk is corrupted\"",
+        bhyve: "restores it; the next look for an interrupt panics with \"isrvec_stk is \
+                corrupted\"",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_update_ppr",
         judge: Judge::Number(|first| first == 0),
         ..rule("lapic-stack-base", VLAPIC)
@@ -60,7 +60,8 @@ static RULES: &[Rule] = &[
         severity: Severity::Panic,
         subjects: &[Subject::field(STACK), Subject::field(TOP)],
         condition: "must rise in priority (bits 7:4) from each vector to the next",
-        reason: "an interrupt is interrupted by one of higher priority only, and the kernel checks it",
+        reason: "an interrupt is interrupted by one of higher priority only, and the kernel \
+                 checks it",
         bhyve: "restores it; the next look for an interrupt panics with \"isrvec_stk does not \
                 satisfy invariant\"",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_update_ppr",
@@ -71,8 +72,8 @@ static RULES: &[Rule] = &[
         severity: Severity::Panic,
         subjects: STACK_AND_ISR,
         condition: "must have the vectors that are set in ISR, in their order",
-        reason: "the kernel checks that each vector in ISR is on the stack; one that is on the stack \
-                 alone comes to that with the next interrupt",
+        reason: "the kernel checks that each vector in ISR is on the stack; one that is on the \
+                 stack alone comes to that with the next interrupt",
         bhyve: "restores it; the next look for an interrupt, or the one after the next interrupt, \
                 panics with \"ISR and isrvec_stk out of sync\"",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_update_ppr, vlapic_intr_accepted",
@@ -90,10 +91,12 @@ static RULES: &[Rule] = &[
         reason: "it looks like what a host with virtual interrupt delivery writes, where the CPU \
                  keeps ISR and PPR and nobody keeps the stack; any other host panics",
         bhyve: "restores it; a host without virtual interrupt delivery panics with \"ISR and \
-                isrvec_stk out of sync\", one with it when the guest halts before the interrupt ends",
+                isrvec_stk out of sync\", one with it when the guest halts before the interrupt \
+                ends",
         advice: "restore it on a host whose sysctl hw.vmm.vmx.cap.virtual_interrupt_delivery is 1",
         source: "sys/amd64/vmm/intel/vmx.c vmx_modinit, vmx_inject_interrupts; \
-                 sys/amd64/vmm/io/vlapic.c vlapic_update_ppr; Intel SDM vol. 3, 30.2",
+                 sys/amd64/vmm/io/vlapic.c vlapic_update_ppr; Intel SDM vol. 3, \
+                 \"Evaluation and Delivery of Virtual Interrupts\"",
         judge: Judge::Relation(|check| each(check, Service::by_cpu)),
         ..rule("lapic-isr-by-cpu", VLAPIC)
     },
@@ -104,8 +107,8 @@ static RULES: &[Rule] = &[
         subjects: STACK_AND_ISR,
         condition: "must have the vectors that are set in ISR, since this host needs the stack",
         reason: "the host does not use virtual interrupt delivery",
-        bhyve: "restores it; the next look for an interrupt panics with \"ISR and isrvec_stk out of \
-                sync\"",
+        bhyve: "restores it; the next look for an interrupt panics with \"ISR and isrvec_stk out \
+                of sync\"",
         advice: "restore it on a host whose sysctl hw.vmm.vmx.cap.virtual_interrupt_delivery is 1",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_update_ppr",
         judge: Judge::Relation(on_host),
@@ -186,15 +189,15 @@ fn on_host(check: &mut Check<'_, '_>) {
     }
 }
 
-static ARGUED: &[Argued] = &[Argued {
-    records: VLAPIC,
-    subjects: &[Subject::field(STACK)],
-    class: Class::Opaque,
-    because: "what is above the top is left over",
-}];
-
-static NOT_RULES: &[NotRule] = &[NotRule {
-    about: "lapic isr0 to isr7",
-    fact: "ISR is empty at a snapshot",
-    because: "a virtual CPU can be stopped in the middle of an interrupt handler",
-}];
+static NOT_RULES: &[NotRule] = &[
+    NotRule {
+        about: "vlapic->isrvec_stk",
+        fact: "is 0 above its top",
+        because: "what has been in service stays there until it is overwritten",
+    },
+    NotRule {
+        about: "lapic isr0 to isr7",
+        fact: "ISR is empty at a snapshot",
+        because: "a virtual CPU can be stopped in the middle of an interrupt handler",
+    },
+];

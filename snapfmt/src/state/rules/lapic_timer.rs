@@ -21,8 +21,8 @@ static RULES: &[Rule] = &[
         slots: Slots::All,
         subjects: &[Subject::field(FRAC)],
         condition: "must not be 0 or 1",
-        reason: "the kernel divides by it and by its half when the timer is read, and a period of 0 \
-                 keeps a CPU of the host busy with nothing but this timer",
+        reason: "the kernel divides by it and by its half when the timer is read, and a period of \
+                 0 keeps a CPU of the host busy with nothing but this timer",
         bhyve: "restores it, in slots without a virtual CPU too; once the timer is armed, the host \
                 hangs, or divides by zero in the kernel",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_get_ccr, vlapic_reset_callout",
@@ -30,7 +30,7 @@ static RULES: &[Rule] = &[
         ..rule("lapic-tick-zero", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::field(FRAC), Subject::part(PAGE, "dcr_timer")],
+        subjects: &[Subject::field(FRAC), Subject::part(PAGE, "dcr_timer").mask(0xb)],
         condition: "must be 2^37 times the divisor that the DCR register says",
         reason: "the kernel sets it whenever the guest writes DCR",
         bhyve: "restores it; the timer runs at the wrong rate",
@@ -89,12 +89,20 @@ fn count(check: &mut Check<'_, '_>) {
     }
 }
 
-static ARGUED: &[Argued] = &[Argued {
-    records: VLAPIC,
-    subjects: &[Subject::part(PAGE, "ccr_timer")],
-    class: Class::Free,
-    because: "nothing reads it: the count is computed from the time",
-}];
+static ARGUED: &[Argued] = &[
+    Argued {
+        records: VLAPIC,
+        subjects: &[Subject::part(PAGE, "ccr_timer")],
+        class: Class::Free,
+        because: "nothing reads it: the count is computed from the time",
+    },
+    Argued {
+        records: VLAPIC,
+        subjects: &[Subject::part(PAGE, "dcr_timer")],
+        class: Class::Free,
+        because: "the guest writes it, and the kernel keeps bits that divide nothing",
+    },
+];
 
 static NOT_RULES: &[NotRule] = &[NotRule {
     about: "lapic icr_timer",

@@ -109,11 +109,12 @@ pub enum Span {
     Part(&'static str),
     /// An offset in the field and a length.
     Range(u32, u32),
-    /// Those in which a mask has bits. The rule judges the number as a whole.
-    Bits(u64),
     /// Those that are in no part.
     Rest,
 }
+
+/// All bits of a number.
+const ALL: u64 = u64::MAX;
 
 /// What a rule speaks of: a field, or some of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,37 +125,46 @@ pub struct Subject {
     pub occurrence: Option<u32>,
     /// Which of its bytes.
     pub span: Span,
+    /// Which bits of them, as a number; of an array, of each element. The rule judges the number as
+    /// a whole, but no other bits matter.
+    pub mask: u64,
 }
 
 impl Subject {
     /// A whole field.
     #[must_use]
     pub const fn field(key: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::All }
+        Self { key, occurrence: None, span: Span::All, mask: ALL }
     }
 
     /// A part of a field.
     #[must_use]
     pub const fn part(key: &'static str, name: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::Part(name) }
+        Self { key, occurrence: None, span: Span::Part(name), mask: ALL }
     }
 
     /// Some bytes of a field.
     #[must_use]
     pub const fn range(key: &'static str, at: u32, len: u32) -> Self {
-        Self { key, occurrence: None, span: Span::Range(at, len) }
+        Self { key, occurrence: None, span: Span::Range(at, len), mask: ALL }
     }
 
     /// Some bits of a field that is a number, or of each element of an array.
     #[must_use]
     pub const fn bits(key: &'static str, mask: u64) -> Self {
-        Self { key, occurrence: None, span: Span::Bits(mask) }
+        Self::field(key).mask(mask)
     }
 
     /// The bytes of a field that are in none of its parts.
     #[must_use]
     pub const fn rest(key: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::Rest }
+        Self { key, occurrence: None, span: Span::Rest, mask: ALL }
+    }
+
+    /// Only some bits of the number.
+    #[must_use]
+    pub const fn mask(self, mask: u64) -> Self {
+        Self { mask, ..self }
     }
 
     /// Only one of several fields of that key.
@@ -171,11 +181,12 @@ impl fmt::Display for Subject {
             write!(f, " #{occurrence}")?;
         }
         match self.span {
+            Span::All if self.mask != ALL => write!(f, " & {:#x}", self.mask),
             Span::All => Ok(()),
+            Span::Part(name) if self.mask != ALL => write!(f, " {name} & {:#x}", self.mask),
             Span::Part(name) => write!(f, " {name}"),
             Span::Range(at, 1) => write!(f, " byte {at}"),
             Span::Range(at, len) => write!(f, " bytes {at} to {}", at + len.saturating_sub(1)),
-            Span::Bits(mask) => write!(f, " bits {mask:#x}"),
             Span::Rest => f.write_str(" bytes without a name"),
         }
     }

@@ -72,7 +72,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Guest,
-        subjects: &[Subject::field("atpic->acnt")],
+        subjects: &[Subject::bits("atpic->acnt", 1 << 31)],
         condition: "must not be negative",
         reason: "it counts the devices that assert the pin",
         bhyve: "restores it; interrupts of the pin are lost until it is 0 again",
@@ -119,13 +119,21 @@ fn edge(check: &mut Check<'_, '_>) {
     }
 }
 
-static ARGUED: &[Argued] = &[Argued {
-    records: VATPIC,
-    subjects: &[
-        Subject::field("atpic->request"),
-        Subject::field("atpic->service"),
-        Subject::field("atpic->mask"),
-    ],
-    class: Class::Free,
-    because: "a bit for each of eight pins, any of which can be set",
-}];
+static ARGUED: &[Argued] = &[
+    Argued {
+        records: VATPIC,
+        subjects: &[Subject::field("atpic->acnt")],
+        class: Class::Free,
+        because: "any number of devices can assert a pin",
+    },
+    Argued {
+        records: VATPIC,
+        subjects: &[
+            Subject::field("atpic->request"),
+            Subject::field("atpic->service"),
+            Subject::field("atpic->mask"),
+        ],
+        class: Class::Free,
+        because: "a bit for each of eight pins, any of which can be set",
+    },
+];

@@ -65,9 +65,9 @@ static RULES: &[Rule] = &[
         severity: Severity::Panic,
         subjects: &[Subject::field(MODE), Subject::field(INITIAL)],
         condition: "must not be a square wave (6) with the count 0",
-        reason: "older kernels divide by the count to tell the level of the output; the kernel puts \
-                 another count in place of a 0 that the guest writes, so that it is 0 only until the \
-                 guest has written one",
+        reason: "older kernels divide by the count to tell the level of the output; the kernel \
+                 puts another count in place of a 0 that the guest writes, so that it is 0 only \
+                 until the guest has written one",
         bhyve: "restores it; when the guest reads port 0x61, that is a division by zero in the \
                 kernel of FreeBSD 13 and of some releases after it",
         source: "sys/amd64/vmm/io/vatpit.c vatpit_get_out",

@@ -93,8 +93,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::bits(CAP, FIXED)],
-        condition: "must offer periodic interrupts, MSI and pins 24 to 31, and have a counter of 32 \
-                    bits",
+        condition: "must offer periodic interrupts, MSI and pins 24 to 31, and have a counter of \
+                    32 bits",
         reason: "these bits are read-only and the same for every timer",
         bhyve: "restores it; the guest may route interrupts to other pins",
         source: "sys/amd64/vmm/io/vhpet.c vhpet_init, HPET_TCAP_RO_MASK",
@@ -190,8 +190,8 @@ static ARGUED: &[Argued] = &[
         records: VHPET,
         subjects: &[Subject::field("vhpet->timer[i].callout_sbt")],
         class: Class::HostSpecific,
-        because: "the uptime of the host at which the timer expires; computed anew when the counter \
-                  is started after a restore, and otherwise compared with the uptime only",
+        because: "the uptime of the host at which the timer expires; computed anew when the \
+                  counter is started after a restore, and otherwise compared with the uptime only",
     },
 ];
 

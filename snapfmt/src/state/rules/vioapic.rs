@@ -44,7 +44,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Guest,
-        subjects: &[Subject::field(ACNT)],
+        subjects: &[Subject::bits(ACNT, 1 << 31)],
         condition: "must not be negative",
         reason: "it counts the devices that assert the pin",
         bhyve: "restores it; interrupts of the pin are lost until it is 0 again",
@@ -55,6 +55,12 @@ static RULES: &[Rule] = &[
 ];
 
 static ARGUED: &[Argued] = &[
+    Argued {
+        records: VIOAPIC,
+        subjects: &[Subject::field(ACNT)],
+        class: Class::Free,
+        because: "any number of devices can assert a pin",
+    },
     Argued {
         records: VIOAPIC,
         subjects: &[Subject::field("vioapic->ioregsel")],

@@ -1,5 +1,5 @@
-//! Rules of the registers of local APICs: `vlapic`. What is in service, and the timer, have files of
-//! their own.
+//! Rules of the registers of local APICs: `vlapic`. What is in service, and the timer, have files
+//! of their own.
 
 use super::Chapter;
 use super::check::Check;
@@ -55,8 +55,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::part(PAGE, "version")],
-        condition: "must be an integrated APIC (0x10 to 0x15) with seven entries in its vector table \
-                    (6 in bits 23:16), and no other bits",
+        condition: "must be an integrated APIC (0x10 to 0x15) with seven entries in its vector \
+                    table (6 in bits 23:16), and no other bits",
         reason: "it is a constant",
         bhyve: "restores it; the guest looks for entries that are not there",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_reset",
@@ -64,7 +64,7 @@ static RULES: &[Rule] = &[
         ..rule("lapic-version", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::part(PAGE, "tpr"), Subject::part(PAGE, "ppr")],
+        subjects: &[Subject::part(PAGE, "tpr").mask(!0xff), Subject::part(PAGE, "ppr").mask(!0xff)],
         condition: "must be below 256",
         reason: "a priority is a byte",
         bhyve: "restores it; interrupts are held back until the guest writes the register",
@@ -80,8 +80,9 @@ static RULES: &[Rule] = &[
             Subject::part(PAGE, "dfr"),
             Subject::field("vcpu->x2apic_state"),
         ],
-        condition: "must have LDR and DFR as the mode wants: with x2APIC the logical id, or 0 after \
-                    INIT, and 0 or all ones; without, bits 23:0 of LDR clear and 27:0 of DFR set",
+        condition: "must have LDR and DFR as the mode wants: with x2APIC the logical id, or 0 \
+                    after INIT, and 0 or all ones; without, bits 23:0 of LDR clear and 27:0 of \
+                    DFR set",
         reason: "the guest cannot write anything else",
         bhyve: "restores it; interrupts to logical destinations are lost",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_set_x2apic_state, vlapic_reset, \
@@ -99,7 +100,10 @@ static RULES: &[Rule] = &[
         ..rule("lapic-vectors", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::part(PAGE, "esr"), Subject::field("vlapic->esr_pending")],
+        subjects: &[
+            Subject::part(PAGE, "esr").mask(!0xff),
+            Subject::field("vlapic->esr_pending").mask(!0xff),
+        ],
         condition: "must have errors in bits 7:0 only",
         reason: "there are no others",
         bhyve: "restores it; the guest reads errors that it does not know",
@@ -119,8 +123,8 @@ static RULES: &[Rule] = &[
     Rule {
         subjects: LVT_SUBJECTS,
         condition: "must be the same in the page of registers and in lvt_last",
-        reason: "both are always written together; interrupts follow the second, the guest reads the \
-                 first or the second",
+        reason: "both are always written together; interrupts follow the second, the guest reads \
+                 the first or the second",
         bhyve: "restores it; the timer and other sources do not do what the guest reads, and a \
                 kernel with INVARIANTS panics when it does",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_lvt_write_handler, vlapic_read",
@@ -138,12 +142,12 @@ static RULES: &[Rule] = &[
         ..rule("lapic-lvt-vector", VLAPIC)
     },
     Rule {
-        subjects: &[Subject::range(PAGE, 0x301, 1)],
+        subjects: &[Subject::part(PAGE, "icr_lo").mask(1 << 12)],
         condition: "must have the delivery status of ICR (bit 12) clear",
         reason: "the kernel clears it whenever the guest writes the register",
         bhyve: "restores it; the guest may wait for ever until its interrupt is delivered",
         source: "sys/amd64/vmm/io/vlapic.c vlapic_icrlo_write_handler",
-        judge: Judge::Number(|icr| icr & 0x10 == 0),
+        judge: Judge::Number(|icr| icr & 1 << 12 == 0),
         ..rule("lapic-icr-status", VLAPIC)
     },
     Rule {
@@ -277,6 +281,7 @@ static ARGUED: &[Argued] = &[
     Argued {
         records: VLAPIC,
         subjects: &[
+            Subject::part(PAGE, "tpr"),
             Subject::part(PAGE, "svr"),
             Subject::part(PAGE, "icr_lo"),
             Subject::part(PAGE, "icr_hi"),
@@ -284,6 +289,16 @@ static ARGUED: &[Argued] = &[
         ],
         class: Class::Free,
         because: "the guest writes it, and the kernel or the CPU keeps all bits",
+    },
+    Argued {
+        records: VLAPIC,
+        subjects: &[
+            Subject::part(PAGE, "ppr"),
+            Subject::part(PAGE, "esr"),
+            Subject::field("vlapic->esr_pending"),
+        ],
+        class: Class::Free,
+        because: "a byte that the kernel or the CPU sets, and that is set anew before it matters",
     },
     Argued {
         records: VLAPIC,

@@ -35,7 +35,8 @@ static RULES: &[Rule] = &[
                  raises #GP in the kernel",
         bhyve: "resumes; the first entry into the guest ends in \"general protection fault while \
                 in kernel mode\"",
-        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; Intel SDM vol. 1, 13.3",
+        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; \
+                 Intel SDM vol. 1, \"Enabling the XSAVE Feature Set\"",
         judge: Judge::Number(xcr0),
         ..rule("xcr0-loadable", VM)
     },
@@ -48,7 +49,8 @@ static RULES: &[Rule] = &[
         bhyve: "resumes; the first entry into the guest ends in \"general protection fault while \
                 in kernel mode\"",
         advice: "restore it on a host whose CPU has these features",
-        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; Intel SDM vol. 1, 13.3",
+        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; \
+                 Intel SDM vol. 1, \"Enabling the XSAVE Feature Set\"",
         judge: Judge::Relation(xcr0_of_host),
         ..rule("xcr0-host", VM)
     },
@@ -63,7 +65,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(INTINFO)],
-        condition: "must be 0, or have bit 31 (valid), bits 30:12 clear, and vector 2 if it is an NMI",
+        condition: "must be 0, or have bit 31 (valid), bits 30:12 clear, and vector 2 if it is an \
+                    NMI",
         reason: "vmm keeps nothing else of an event",
         bhyve: "restores it; without bit 31 it is ignored, otherwise delivered",
         source: "sys/amd64/vmm/vmm.c vm_exit_intinfo",
@@ -93,7 +96,7 @@ static RULES: &[Rule] = &[
                     exception only with a vector below 32",
         reason: "the CPU checks what is to be injected before it enters the guest",
         bhyve: "resumes; the first entry into the guest fails",
-        source: "Intel SDM vol. 3, 27.2.1.3",
+        source: "Intel SDM vol. 3, \"VM-Entry Control Fields\"",
         judge: Judge::Number(|info| {
             let (kind, vector) = event(info);
             !valid(info) || !matches!(kind, 1 | 7) && (kind != 3 || vector < 32)
@@ -106,7 +109,8 @@ static RULES: &[Rule] = &[
         condition: "must be a canonical address",
         reason: "it becomes the guest's RIP, and the CPU does not enter a guest whose RIP is none",
         bhyve: "resumes; the first entry into the guest fails",
-        source: "sys/amd64/vmm/vmm.c vm_run; Intel SDM vol. 3, 27.3.1.4",
+        source: "sys/amd64/vmm/vmm.c vm_run; \
+                 Intel SDM vol. 3, \"Checks on Guest RIP, RFLAGS, and SSP\"",
         judge: Judge::Number(canonical),
         ..rule("nextrip-canonical", VM)
     },
@@ -232,8 +236,8 @@ static ARGUED: &[Argued] = &[
 static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "vm vcpu->x2apic_state",
-        fact: "must be what `-x` of the bhyve that restores says, or the local APIC is in the other \
-               mode than the guest thinks",
+        fact: "must be what `-x` of the bhyve that restores says, or the local APIC is in the \
+               other mode than the guest thinks",
         because: "that command line is not known here; `unpack` and the manual page say it",
     },
     NotRule {

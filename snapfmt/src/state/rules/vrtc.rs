@@ -134,7 +134,8 @@ static NOT_RULES: &[NotRule] = &[
     },
     NotRule {
         about: "vrtc",
-        fact: "the record is whole: of a shorter one the kernel keeps the lock of the clock for ever",
+        fact: "the record is whole: of a shorter one the kernel keeps the lock of the clock for \
+               ever",
         because: "the size is checked before any field is looked at (kern-size-short)",
     },
     NotRule {

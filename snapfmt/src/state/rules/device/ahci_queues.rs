@@ -234,14 +234,9 @@ static ARGUED: &[Argued] = &[
     },
     Argued {
         records: AHCI,
-        subjects: &[
-            Subject::field("br->br_iovcnt"),
-            Subject::field("br->br_offset"),
-            Subject::field("br->br_resid"),
-        ],
+        subjects: &[Subject::field("br->br_offset"), Subject::field("br->br_resid")],
         class: Class::Free,
-        because: "where on the disk and how much, which the system call checks; the count makes the \
-                  layout",
+        because: "where on the disk and how much, which the system call checks",
     },
     Argued {
         records: AHCI,

@@ -1,7 +1,7 @@
 //! The rule that a device's record has a layout.
 
 use super::super::Chapter;
-use super::super::rule::{Judge, NotRule, Rule, Severity, rule};
+use super::super::rule::{Judge, NotRule, Rule, Severity, Subject, rule};
 use super::WITHOUT;
 
 pub(super) static CHAPTER: Chapter = Chapter {
@@ -30,6 +30,14 @@ const DEVICES: &[&str] = &[
 
 static RULES: &[Rule] = &[Rule {
     severity: Severity::Ucrash,
+    subjects: &[
+        Subject::field("pi->pi_msix.table_count"),
+        Subject::field("vc->vc_nvq"),
+        Subject::field("bctx"),
+        Subject::field("port->ioqsz"),
+        Subject::field("br->br_iovcnt"),
+        Subject::field("sc->ndevices"),
+    ],
     condition: "must be such that all bytes of the record make fields of one known layout",
     reason: "bhyve reads fields one after another, with counts from the record itself: after a \
              count, a pointer or a size that is wrong it takes one field for another, and a table \

@@ -1,6 +1,5 @@
 //! Rules of configuration space and BARs, which every record of a PCI device begins with.
 
-use super::super::class::{Argued, Class};
 use super::super::finding::Spot;
 use super::super::rule::{ANOTHER, Judge, NotRule, Rule, Severity, Subject, rule};
 use super::super::{Chapter, Check, Known};
@@ -10,7 +9,7 @@ use crate::state::Scope;
 pub(super) static CHAPTER: Chapter = Chapter {
     title: "Configuration space and BARs of PCI devices",
     rules: RULES,
-    argued: ARGUED,
+    argued: &[],
     not_rules: NOT_RULES,
 };
 
@@ -56,9 +55,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(TYPE), Subject::field(SIZE)],
-        condition: "must fit each other: no size without a BAR or for an upper half, which follows \
-                    a 64-bit BAR; a power of two of 4 or more for I/O, of 16 or more for memory, of \
-                    2048 or more for a ROM, which is the last",
+        condition: "must fit each other: none without a BAR or for an upper half, which follows a \
+                    64-bit BAR; else a power of two, at least 4 for I/O, 16 for memory, 2048 for ROM",
         reason: "bhyve makes BARs so, and never changes them",
         bhyve: "restores it; addresses that the guest then gives to the BAR are cut off wrongly, or \
                 bhyve aborts",
@@ -217,14 +215,6 @@ fn ids(check: &mut Check<'_, '_>) {
         }
     }
 }
-
-static ARGUED: &[Argued] = &[Argued {
-    records: PCI,
-    subjects: &[Subject::field(CONFIG)],
-    class: Class::Free,
-    because: "guests write all of configuration space, apart from what is ruled; bhyve looks at \
-              little of it",
-}];
 
 static NOT_RULES: &[NotRule] = &[
     NotRule {

@@ -339,12 +339,6 @@ static ARGUED: &[Argued] = &[
     },
     Argued {
         records: XHCI,
-        subjects: &[Subject::field("sc->ndevices")],
-        class: Class::Free,
-        because: "it makes the layout: another number does not fit the record",
-    },
-    Argued {
-        records: XHCI,
         subjects: &[Subject::field("xfer"), Subject::field("xfer->ureq")],
         class: Class::HostSpecific,
         because: "addresses in the process that wrote them; bhyve looks only whether they are 0",
