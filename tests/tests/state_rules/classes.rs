@@ -6,7 +6,7 @@ use snapfmt::state::rules::class::{self, ByteClass};
 use snapfmt::state::rules::{self, Machine};
 
 use crate::fixture::{Fixture, new_findings, set, write};
-use crate::scope::{RULED, ruled_layouts};
+use crate::scope::{RULED, device_layouts, ruled_layouts};
 
 #[test]
 fn every_byte_is_ruled_or_argued() {
@@ -19,6 +19,16 @@ fn every_byte_is_ruled_or_argued() {
         assert!(missing.is_empty(), "{}: {missing:#?}", layout.id);
         let (fixed, slot) = layout.size().unwrap();
         assert_eq!(class::tally(layout).all(), fixed + slot, "{}", layout.id);
+    }
+}
+
+#[test]
+fn every_byte_of_devices_is_ruled_or_argued() {
+    for layout in device_layouts() {
+        let runs = class::classes(layout).into_iter();
+        let missing = runs.filter(|run| run.class == ByteClass::Unclassed);
+        let missing: Vec<_> = missing.map(|run| (run.field.key(), run.at, run.len)).collect();
+        assert!(missing.is_empty(), "{}: {missing:#?}", layout.id);
     }
 }
 

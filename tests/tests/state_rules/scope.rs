@@ -13,3 +13,13 @@ pub(crate) fn ruled_layouts() -> impl Iterator<Item = &'static Layout> {
         layout.section == Section::Kern && RULED.iter().any(|name| layout.names.contains(name))
     })
 }
+
+/// Records of devices, which are ruled whole.
+pub(crate) fn device_layouts() -> impl Iterator<Item = &'static Layout> {
+    layouts::all().filter(|layout| layout.section == Section::Device)
+}
+
+/// Whether the rules are held to a record.
+pub(crate) fn ruled(section: Section, name: &str) -> bool {
+    section == Section::Device || RULED.contains(&name)
+}

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use snapfmt::bhyve::Section;
 use snapfmt::state::rules::{Machine, Verdict};
 use tests::fixtures::{Damage, fixtures, variants};
 
 use crate::fixture::Fixture;
-use crate::scope::RULED;
+use crate::scope::ruled;
 
 /// Variants, and the rules that refuse them.
 const EXPECTED: &[(&str, &[&str])] = &[
@@ -28,6 +29,12 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("xcr0-zero", &["xcr0-loadable"]),
     ("xcr0-unsupported-bits", &["xcr0-loadable"]),
     ("xcr0-avx-without-sse", &["xcr0-loadable"]),
+    ("virtio-ring-outside-memory", &["virtq-ring-addresses", "virtq-rings-in-memory"]),
+    ("pci-msix-table-count-huge", &["device-layout"]),
+    ("pci-msix-table-bar-bad", &["pci-msix-place"]),
+    ("virtio-curq-negative", &["virtio-queue-select"]),
+    ("uart-fifo-index-huge", &["uart-fifo"]),
+    ("ps2-index-huge", &["atkbdc-buffer", "atkbdc-twice"]),
 ];
 
 /// It breaks many things at once.
@@ -42,14 +49,15 @@ fn patched(fixture: &Fixture, patches: &[(u64, Vec<u8>)]) -> Fixture {
     Fixture { meta: fixture.meta.clone(), kern }
 }
 
-/// The family of the record that has a byte of `.kern`.
-fn family(fixture: &Fixture, offset: u64) -> String {
+/// The list and the family of the record that has a byte of `.kern`.
+fn family(fixture: &Fixture, offset: u64) -> (Section, String) {
     let machine = Machine::from_kern(&fixture.meta, &fixture.kern);
     let within = |entry: &&snapfmt::bhyve::Record| {
         entry.size > 0 && (entry.offset..entry.offset + entry.size).contains(&offset)
     };
     let record = machine.records.iter().find(|record| within(&record.entry));
-    record.unwrap().family.to_owned()
+    let record = record.unwrap();
+    (record.entry.section, record.family.to_owned())
 }
 
 #[test]
@@ -60,8 +68,8 @@ fn every_broken_variant_is_refused_by_the_rule_that_fits() {
         let fixture = Fixture::of(name);
         for variant in variants(name).unwrap() {
             let Damage::Patch(patches) = &variant.damage else { continue };
-            let family = family(fixture, patches[0].0);
-            if variant.name == SEED || !RULED.contains(&family.as_str()) {
+            let (section, family) = family(fixture, patches[0].0);
+            if variant.name == SEED || !ruled(section, &family) {
                 continue;
             }
             let report = patched(fixture, patches).check(None, None);

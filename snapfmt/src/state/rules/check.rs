@@ -153,6 +153,9 @@ impl<'c, 'a> Check<'c, 'a> {
 
     fn run(&mut self) {
         let rule = self.rule;
+        if let Judge::Layout = rule.judge {
+            return self.layouts();
+        }
         for record in &self.machine.records {
             let absent = matches!(record.fields, Err(Unknown::Absent)) && record.entry.size == 0;
             if rule.records.contains(&record.family) && record.fields.is_err() && !absent {
@@ -182,6 +185,27 @@ impl<'c, 'a> Check<'c, 'a> {
                 self.each(|bytes| signed(bytes).is_none_or(good));
             }
             Judge::Relation(judge) => judge(self),
+            Judge::Layout => {}
+        }
+    }
+
+    /// Judges records as a whole: which have none of the layouts that are known of their name.
+    fn layouts(&mut self) {
+        for (order, record) in self.machine.records.iter().enumerate() {
+            if !self.rule.records.contains(&record.family) {
+                continue;
+            }
+            let Err(unknown) = &record.fields else { continue };
+            match unknown.nearest() {
+                Some((_, misfit)) => {
+                    self.findings.push(StateFinding::misfit(self.rule, (order, record), misfit));
+                }
+                None if record.entry.size == 0 => {}
+                None => {
+                    let (section, record) = (record.entry.section, record.entry.name.clone());
+                    self.lacks(Missing::Fields { section, record });
+                }
+            }
         }
     }
 

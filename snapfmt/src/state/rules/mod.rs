@@ -21,6 +21,7 @@
 
 mod check;
 pub mod class;
+mod device;
 mod facts;
 mod finding;
 mod kept;
@@ -75,7 +76,7 @@ static CHAPTERS: &[&Chapter] = &[
 
 /// All that is known, in the order of the records.
 pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
-    CHAPTERS.iter().copied()
+    CHAPTERS.iter().chain(device::CHAPTERS).copied()
 }
 
 /// Every rule.

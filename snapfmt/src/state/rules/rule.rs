@@ -210,6 +210,8 @@ pub enum Judge {
     Signed(fn(i64) -> bool),
     /// Several fields together; it says itself which of them are wrong.
     Relation(fn(&mut Check<'_, '_>)),
+    /// Whether each record has a known layout, as far as any is known of records of its name.
+    Layout,
 }
 
 /// Something that must hold for state that is to be restored.

@@ -1,6 +1,7 @@
 //! For each rule the ways to break it alone. A list for each file of rules.
 
 mod clocks;
+mod device;
 mod vlapic;
 mod vm;
 
@@ -34,5 +35,5 @@ pub(crate) fn case(rule: &'static str, fixture: &'static str, edits: &[Edit]) ->
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [clocks::cases(), vlapic::cases(), vm::cases()].into_iter().flatten().collect()
+    [clocks::cases(), vlapic::cases(), vm::cases(), device::cases()].into_iter().flatten().collect()
 }
