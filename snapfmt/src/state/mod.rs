@@ -40,6 +40,7 @@ mod evidence;
 mod fields;
 mod form;
 pub mod generic;
+pub mod host;
 pub mod layouts;
 mod misfit;
 mod plan;
@@ -50,6 +51,7 @@ mod tests;
 pub use evidence::{Evidence, base};
 pub use fields::{Child, Children, FieldRef, Fields, PartRef, Scope};
 pub use form::{Form, FormError};
+pub use host::HostFacts;
 pub use misfit::{Misfit, Unknown, Why};
 pub use schema::{
     Definition, Field, Group, Item, Kind, Layout, Part, Repeat, Shape, Sign, Test, Width,
