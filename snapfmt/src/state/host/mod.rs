@@ -37,7 +37,7 @@ pub const MOST_BYTES: usize = 64 << 10;
 #[serde(deny_unknown_fields)]
 pub struct HostFacts {
     /// [`SCHEMA`].
-    schema: u32,
+    pub schema: u32,
     /// The operating system, as uname(1) calls it.
     pub os: Option<String>,
     /// Its release.

@@ -61,9 +61,8 @@ fn facts_that_no_cpu_has_are_refused() {
 
 #[test]
 fn a_vendor_counts_by_what_its_cpus_speak() {
-    let of = |name: &str| {
-        HostFacts { cpu_vendor: Some(name.to_owned()), ..HostFacts::new() }.vendor()
-    };
+    let of =
+        |name: &str| HostFacts { cpu_vendor: Some(name.to_owned()), ..HostFacts::new() }.vendor();
     assert_eq!(of("GenuineIntel"), Some(Vendor::Intel));
     assert_eq!(of("HygonGenuine"), Some(Vendor::Amd));
     assert_eq!(of("CentaurHauls"), None);
