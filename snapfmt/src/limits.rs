@@ -83,3 +83,9 @@ pub const FIELDS_NVLIST: usize = 4 << 20;
 
 /// The longest field that is in the list itself; longer ones are in the payload.
 pub const FIELD_INLINE: usize = 4096;
+
+// Findings.
+
+/// Places that are listed where one rule is broken, and what it lacks; more are counted. A machine
+/// of 16 virtual CPUs can show all of them.
+pub const FINDINGS: usize = 16;

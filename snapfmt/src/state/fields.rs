@@ -481,7 +481,7 @@ pub(super) fn little_endian(bytes: &[u8]) -> Option<u64> {
 }
 
 /// 1, 2, 4 or 8 bytes as a number with a sign.
-fn signed(bytes: &[u8]) -> Option<i64> {
+pub(super) fn signed(bytes: &[u8]) -> Option<i64> {
     let unused = 64 - 8 * u32::try_from(bytes.len()).ok()?;
     let value = little_endian(bytes)?;
     Some((value << unused).cast_signed() >> unused)

@@ -31,8 +31,8 @@
 //! # Ok::<(), snapfmt::state::Unknown>(())
 //! ```
 //!
-//! This module knows what fields there are and what they are for. It does not know which values are
-//! good.
+//! All of this knows what fields there are and what they are for, and does not know which values are
+//! good. That is for [`rules`].
 
 mod decode;
 mod dsl;
@@ -44,6 +44,7 @@ pub mod host;
 pub mod layouts;
 mod misfit;
 mod plan;
+pub mod rules;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,34 @@
+//! For each rule the ways to break it alone. A list for each file of rules.
+
+mod vm;
+
+use snapfmt::state::rules::{GuestRam, HostFacts};
+
+use crate::fixture::Edit;
+
+/// A way to break one rule.
+pub(crate) struct Case {
+    pub(crate) rule: &'static str,
+    pub(crate) fixture: &'static str,
+    pub(crate) edits: Vec<Edit>,
+    /// Guest memory, for rules that look at it.
+    pub(crate) ram: Option<fn() -> Box<dyn GuestRam>>,
+    /// Facts of a host, for rules about it.
+    pub(crate) host: Option<HostFacts>,
+}
+
+pub(crate) const INTEL: &str = "intel-1cpu-fbsd";
+pub(crate) const AMD: &str = "amd-2cpu-linux";
+pub(crate) const INTEL_4: &str = "intel-4cpu-highmem";
+pub(crate) const OLD_INTEL: &str = "older-2020-intel-1cpu";
+pub(crate) const OLD_AMD: &str = "older-2020-amd-2cpu";
+
+/// A rule that edits of a fixture break.
+pub(crate) fn case(rule: &'static str, fixture: &'static str, edits: &[Edit]) -> Case {
+    Case { rule, fixture, edits: edits.to_vec(), ram: None, host: None }
+}
+
+/// All cases.
+pub(crate) fn all() -> Vec<Case> {
+    [vm::cases()].into_iter().flatten().collect()
+}

@@ -1,0 +1,54 @@
+//! Every rule is broken by a case of its own, and by no other.
+
+use std::collections::BTreeSet;
+
+use snapfmt::state::rules::{self, Missing, Needs};
+
+use crate::cases::{self, Case};
+use crate::fixture::{Fixture, new_findings};
+
+fn broken_by(case: &Case) -> BTreeSet<&'static str> {
+    let fixture = Fixture::of(case.fixture);
+    let ram = case.ram.map(|ram| ram());
+    let (ram, host) = (ram.as_deref(), case.host.as_ref());
+    let before = fixture.check(ram, host);
+    let after = fixture.with(&case.edits).check(ram, host);
+    new_findings(&after, &before).into_iter().map(|finding| finding.rule.id).collect()
+}
+
+#[test]
+fn each_rule_is_broken_alone() {
+    let mut wrong = Vec::new();
+    for case in cases::all() {
+        let found = broken_by(&case);
+        if found != BTreeSet::from([case.rule]) {
+            wrong.push(format!("{} on {}: {found:?}", case.rule, case.fixture));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    let cases: BTreeSet<_> = cases::all().iter().map(|case| case.rule).collect();
+    let rules: BTreeSet<_> = rules::all().map(|rule| rule.id).collect();
+    assert_eq!(rules.difference(&cases).collect::<Vec<_>>(), Vec::<&&str>::new());
+    assert_eq!(cases.difference(&rules).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+/// A rule that needs more than the records says so if it has not got it.
+#[test]
+fn what_is_not_given_is_listed_and_not_passed() {
+    for case in cases::all() {
+        let rule = rules::by_id(case.rule).unwrap();
+        let why = match rule.needs {
+            Needs::Ram => Missing::Ram,
+            Needs::Host => Missing::Host,
+            Needs::Record | Needs::Records => continue,
+        };
+        let report = Fixture::of(case.fixture).with(&case.edits).check(None, None);
+        let listed = |not: &&rules::NotChecked| not.rule == rule && not.why == why;
+        assert_eq!(report.not_checked.iter().filter(listed).count(), 1, "{}", rule.id);
+        assert!(report.findings.iter().all(|finding| finding.rule != rule), "{}", rule.id);
+    }
+}
