@@ -5,7 +5,7 @@
 //! of in part, as of some bits of a register, count as ruled.
 
 use super::rule::{Rule, Span, Subject};
-use super::vm;
+use super::{cpu, vm};
 use crate::state::{Field, Layout, Repeat};
 
 /// Why no rule restricts a byte.
@@ -49,7 +49,7 @@ static LISTS: [&[Argued]; 1] = [vm::ARGUED];
 
 /// All arguments.
 pub fn argued() -> impl Iterator<Item = &'static Argued> {
-    LISTS.into_iter().flatten()
+    LISTS.into_iter().chain(cpu::ARGUED).flatten()
 }
 
 /// What is known of a byte.
@@ -106,7 +106,12 @@ impl Tally {
 #[must_use]
 pub fn classes(layout: &'static Layout) -> Vec<Run> {
     let family = |names: &[&str]| layout.names.iter().any(|name| names.contains(name));
-    let rules: Vec<_> = super::all().filter(|rule| family(rule.records)).collect();
+    let vendor = |rule: &Rule| match (rule.vendor, layout.vendor) {
+        (Some(wanted), Some(own)) => wanted == own,
+        _ => true,
+    };
+    let rules = super::all().filter(|rule| family(rule.records) && vendor(rule));
+    let rules: Vec<_> = rules.collect();
     let argued: Vec<_> = argued().filter(|argued| family(argued.records)).collect();
     let mut runs: Vec<Run> = Vec::new();
     let mut seen: Vec<&str> = Vec::new();

@@ -21,17 +21,18 @@
 
 mod check;
 pub mod class;
-mod facts;
+mod cpu;
 mod finding;
 mod machine;
 mod memory;
 pub mod not_rules;
 mod report;
 mod rule;
+mod running;
 mod vm;
 
+pub use super::host::HostFacts;
 pub use check::{Check, check};
-pub use facts::HostFacts;
 pub use finding::{Spot, StateFinding, Value};
 pub use machine::{Known, Machine, StateRecord};
 pub use memory::{GuestRam, RamError};
@@ -43,7 +44,7 @@ static FAMILIES: [&[Rule]; 1] = [vm::RULES];
 
 /// Every rule.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    FAMILIES.into_iter().flatten()
+    FAMILIES.into_iter().chain(cpu::RULES).flatten()
 }
 
 /// The rule of that [id](Rule::id).

@@ -1,6 +1,6 @@
 //! What is known of a value and is no rule, and why.
 
-use super::vm;
+use super::{cpu, vm};
 
 /// Something about values that is not held against a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,5 +18,5 @@ static LISTS: [&[NotRule]; 1] = [vm::NOT_RULES];
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static NotRule> {
-    LISTS.into_iter().flatten()
+    LISTS.into_iter().chain(cpu::NOT_RULES).flatten()
 }

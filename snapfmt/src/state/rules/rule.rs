@@ -94,6 +94,9 @@ pub enum Needs {
 /// Of which virtual CPUs a rule speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Slots {
+    /// Of those that a host will enter before it sets their registers anew; see
+    /// [`Machine::runs`](super::Machine::runs).
+    Running,
     /// Of those that the machine has.
     Used,
     /// Of every slot in the record: [`Generation::A`](crate::bhyve::Generation::A) has always 16.

@@ -142,9 +142,7 @@ fn xcr0(value: u64) -> bool {
 }
 
 fn xcr0_of_host(check: &mut Check<'_, '_>) {
-    let Some(mask) = check.host().and_then(|host| host.xcr0) else {
-        return check.lacks(super::Missing::Host);
-    };
+    let Some(mask) = check.fact("xcr0", |host| host.xcr0.map(|mask| mask.0)) else { return };
     for (known, slot) in check.slots("vm") {
         if let Some(field) = slot.get(XCR0)
             && field.u64().is_some_and(|value| value & !mask != 0)

@@ -1,5 +1,9 @@
 //! For each rule the ways to break it alone. A list for each file of rules.
 
+mod cpu;
+mod cpu_host;
+mod cpu_svm;
+mod cpu_vmx;
 mod vm;
 
 use snapfmt::state::rules::{GuestRam, HostFacts};
@@ -10,6 +14,8 @@ use crate::fixture::Edit;
 pub(crate) struct Case {
     pub(crate) rule: &'static str,
     pub(crate) fixture: &'static str,
+    /// Edits that mend what the fixture itself breaks.
+    pub(crate) first: Vec<Edit>,
     pub(crate) edits: Vec<Edit>,
     /// Guest memory, for rules that look at it.
     pub(crate) ram: Option<fn() -> Box<dyn GuestRam>>,
@@ -25,10 +31,11 @@ pub(crate) const OLD_AMD: &str = "older-2020-amd-2cpu";
 
 /// A rule that edits of a fixture break.
 pub(crate) fn case(rule: &'static str, fixture: &'static str, edits: &[Edit]) -> Case {
-    Case { rule, fixture, edits: edits.to_vec(), ram: None, host: None }
+    Case { rule, fixture, first: Vec::new(), edits: edits.to_vec(), ram: None, host: None }
 }
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [vm::cases()].into_iter().flatten().collect()
+    let cpu = [cpu::cases(), cpu_vmx::cases(), cpu_svm::cases(), cpu_host::cases()];
+    [vm::cases()].into_iter().chain(cpu).flatten().collect()
 }
