@@ -31,8 +31,8 @@
 //! # Ok::<(), snapfmt::state::Unknown>(())
 //! ```
 //!
-//! All of this knows what fields there are and what they are for, and does not know which values are
-//! good. That is for [`rules`].
+//! All of this knows what fields there are and what they are for, and does not know which values
+//! are good. That is for [`rules`].
 
 mod decode;
 mod dsl;

@@ -41,6 +41,10 @@ fn system(facts: &mut HostFacts) {
             Ok(frequency) => facts.tsc_frequency = Some(frequency),
             Err(why) => unknown(facts, "tsc_frequency", &why),
         }
+        match tools::sysctl("hw.vmm.vmx.cap.virtual_interrupt_delivery") {
+            Ok(text) => facts.virtual_interrupt_delivery = Some(text != "0"),
+            Err(why) => unknown(facts, "virtual_interrupt_delivery", &why),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The rules about device state: each broken alone, in a good fixture, and nothing else complains.
 
 #![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -8,6 +10,12 @@
 )]
 
 mod cases;
+mod classes;
 mod fixture;
 mod good;
+mod machines;
+mod replay;
+mod scope;
+mod spec;
 mod table;
+mod variants;

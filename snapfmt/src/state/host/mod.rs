@@ -80,6 +80,9 @@ pub struct HostFacts {
     pub cr4_fixed0: Option<Hex>,
     /// `IA32_VMX_CR4_FIXED1`: bits that may be 1.
     pub cr4_fixed1: Option<Hex>,
+    /// Whether bhyve lets the CPU deliver interrupts: sysctl
+    /// `hw.vmm.vmx.cap.virtual_interrupt_delivery`.
+    pub virtual_interrupt_delivery: Option<bool>,
     /// How many address space identifiers SVM has, that of the host included.
     pub asids: Option<u32>,
     /// Why a fact is not known, by its name in the file.

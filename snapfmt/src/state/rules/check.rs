@@ -12,8 +12,8 @@ use crate::state::fields::{little_endian, signed};
 use crate::state::host::HostFacts;
 use crate::state::{FieldRef, Scope, Shape, Unknown};
 
-/// Holds a machine against every rule. Rules that need guest memory, or facts of the host that is to
-/// restore it, are listed as not checked if that is not given.
+/// Holds a machine against every rule. Rules that need guest memory, or facts of the host that is
+/// to restore it, are listed as not checked if that is not given.
 #[must_use]
 pub fn check(
     machine: &Machine<'_>,
@@ -150,7 +150,13 @@ impl<'c, 'a> Check<'c, 'a> {
     /// Whether the machine has what the rule speaks of.
     fn concerned(&self) -> bool {
         let mut subjects = self.rule.subjects.iter();
-        subjects.any(|subject| self.own().any(|known| known.fields.layout().has(subject.key)))
+        subjects.any(|subject| {
+            let has = |known: Known<'_, '_>| {
+                let layout = known.fields.layout();
+                subject.speaks_of(layout) && layout.has(subject.key)
+            };
+            self.own().any(has)
+        })
     }
 
     fn run(&mut self) {
@@ -192,6 +198,9 @@ impl<'c, 'a> Check<'c, 'a> {
         let (machine, which) = (self.machine, self.rule.slots);
         for known in self.own() {
             for subject in self.rule.subjects {
+                if !subject.speaks_of(known.fields.layout()) {
+                    continue;
+                }
                 for field in known.fields.root().all(subject.key) {
                     let other = |wanted| field.occurrence() != wanted;
                     if field.vcpu().is_some_and(|vcpu| !spoken_of(machine, which, vcpu))
@@ -216,9 +225,10 @@ impl<'c, 'a> Check<'c, 'a> {
             (Span::Part(name), _) => Spot::part(field, name),
             (Span::Range(at, len), _) => Spot::bytes(at.into(), len.into()),
             (Span::All, Shape::Ints(width, _)) => {
-                let width = u64::from(width.bytes());
+                let width = width.bytes();
                 for (index, bytes) in (0..).zip(field.bytes().chunks_exact(width as usize)) {
                     if !good(bytes) {
+                        let width = u64::from(width);
                         let spot = Spot::bytes(index * width, width);
                         self.breaks_at(record, field, spot, &[("index", index)]);
                     }

@@ -1,12 +1,11 @@
 //! Of every byte of a record: which rules restrict it, or why none does.
 //!
 //! A byte is ruled if a rule speaks of it. Any other byte has to be argued: any value of it is
-//! legal, or it is opaque, or it has a meaning on one host alone. Bytes of fields that a rule speaks
-//! of in part, as of some bits of a register, count as ruled.
+//! legal, or it is opaque, or it has a meaning on one host alone. Bytes of fields that a rule
+//! speaks of in part, as of some bits of a register, count as ruled.
 
 use super::rule::{Rule, Span, Subject};
-use super::{cpu, vm};
-use crate::state::{Field, Layout, Repeat};
+use crate::state::{Field, Layout, Repeat, Shape};
 
 /// Why no rule restricts a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,12 +43,9 @@ pub struct Argued {
     pub because: &'static str,
 }
 
-/// The arguments, a list for each file of rules.
-static LISTS: [&[Argued]; 1] = [vm::ARGUED];
-
 /// All arguments.
 pub fn argued() -> impl Iterator<Item = &'static Argued> {
-    LISTS.into_iter().chain(cpu::ARGUED).flatten()
+    super::chapters().flat_map(|chapter| chapter.argued)
 }
 
 /// What is known of a byte.
@@ -121,6 +117,7 @@ pub fn classes(layout: &'static Layout) -> Vec<Run> {
         seen.push(field.key());
         let speaks = |subject: &Subject| {
             subject.key == field.key()
+                && subject.speaks_of(layout)
                 && subject.occurrence.is_none_or(|wanted| usize::try_from(wanted) == Ok(before))
         };
         let times = definition.groups.iter().map(|group| match group.repeat {
@@ -130,7 +127,7 @@ pub fn classes(layout: &'static Layout) -> Vec<Run> {
         let times = times.product();
         for at in 0..field.shape.len().unwrap_or(1) {
             let covers = |subjects: &[Subject]| {
-                subjects.iter().any(|subject| speaks(subject) && covers(field, subject.span, at))
+                subjects.iter().any(|subject| speaks(subject) && covers(field, subject, at))
             };
             let ruled: Vec<_> =
                 rules.iter().copied().filter(|rule| covers(rule.subjects)).collect();
@@ -166,15 +163,22 @@ pub fn tally(layout: &'static Layout) -> Tally {
     tally
 }
 
-/// Whether a byte of a field is in a span of it.
-fn covers(field: &Field, span: Span, at: u32) -> bool {
-    let inside = |start: u32, len: u32| at.checked_sub(start).is_some_and(|rest| rest < len);
-    match span {
-        Span::All => true,
-        Span::Part(name) => {
-            field.inside.iter().any(|part| part.name == name && inside(part.at, part.len))
+/// Whether a subject has a byte of a field.
+fn covers(field: &Field, subject: &Subject, at: u32) -> bool {
+    let inside = |start: u32, len: u32| at.checked_sub(start).filter(|rest| *rest < len);
+    let within = match (subject.span, field.shape) {
+        (Span::All, Shape::Ints(width, _)) => Some(at % width.bytes()),
+        (Span::All, _) => Some(at),
+        (Span::Part(name), _) => {
+            let part = field.inside.iter().find(|part| part.name == name);
+            part.and_then(|part| inside(part.at, part.len))
         }
-        Span::Range(start, len) => inside(start, len),
-        Span::Rest => !field.inside.iter().any(|part| inside(part.at, part.len)),
-    }
+        (Span::Range(start, len), _) => inside(start, len),
+        (Span::Rest, _) => {
+            let part = field.inside.iter().find_map(|part| inside(part.at, part.len));
+            part.is_none().then_some(at)
+        }
+    };
+    let bits = |byte: u32| subject.mask == u64::MAX || subject.mask >> (8 * byte) & 0xff != 0;
+    within.is_some_and(bits)
 }

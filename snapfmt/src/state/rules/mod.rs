@@ -23,13 +23,22 @@ mod check;
 pub mod class;
 mod cpu;
 mod finding;
+mod lapic_service;
+mod lapic_timer;
 mod machine;
 mod memory;
-pub mod not_rules;
 mod report;
 mod rule;
 mod running;
+mod vatpic;
+mod vatpit;
+mod vhpet;
+mod vioapic;
+mod vlapic;
 mod vm;
+mod vrtc;
+
+use class::Argued;
 
 pub use super::host::HostFacts;
 pub use check::{Check, check};
@@ -37,14 +46,40 @@ pub use finding::{Spot, StateFinding, Value};
 pub use machine::{Known, Machine, StateRecord};
 pub use memory::{GuestRam, RamError};
 pub use report::{Missing, NotChecked, Report};
-pub use rule::{Basis, Judge, Needs, Rule, Severity, Slots, Span, Subject, Verdict};
+pub use rule::{Basis, Judge, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict};
 
-/// The rules, a list for each file of them.
-static FAMILIES: [&[Rule]; 1] = [vm::RULES];
+/// What is known of the values of some records.
+pub struct Chapter {
+    /// The records, and what they are.
+    pub title: &'static str,
+    /// The rules.
+    pub rules: &'static [Rule],
+    /// Bytes that no rule restricts, and why.
+    pub argued: &'static [Argued],
+    /// What is no rule, and why.
+    pub not_rules: &'static [NotRule],
+}
+
+static CHAPTERS: &[&Chapter] = &[
+    &vhpet::CHAPTER,
+    &vm::CHAPTER,
+    &vioapic::CHAPTER,
+    &vlapic::CHAPTER,
+    &lapic_service::CHAPTER,
+    &lapic_timer::CHAPTER,
+    &vatpit::CHAPTER,
+    &vatpic::CHAPTER,
+    &vrtc::CHAPTER,
+];
+
+/// All that is known, in the order of the records.
+pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
+    CHAPTERS.iter().chain(cpu::CHAPTERS).copied()
+}
 
 /// Every rule.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    FAMILIES.into_iter().chain(cpu::RULES).flatten()
+    chapters().flat_map(|chapter| chapter.rules)
 }
 
 /// The rule of that [id](Rule::id).

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::check::Check;
 use crate::bhyve::records::Vendor;
+use crate::state::Layout;
 
 /// What a broken rule leads to, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +117,9 @@ pub enum Span {
     Rest,
 }
 
+/// All bits of a number.
+const ALL: u64 = u64::MAX;
+
 /// What a rule speaks of: a field, or some of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subject {
@@ -125,31 +129,61 @@ pub struct Subject {
     pub occurrence: Option<u32>,
     /// Which of its bytes.
     pub span: Span,
+    /// Which bits of them, as a number; of an array, of each element. The rule judges the number as
+    /// a whole, but no other bits matter.
+    pub mask: u64,
+    /// What the ids of the layouts begin with that it speaks of, where others have such a field too
+    /// and the rule does not restrict it there.
+    pub layouts: &'static str,
 }
 
 impl Subject {
     /// A whole field.
     #[must_use]
     pub const fn field(key: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::All }
+        Self { key, occurrence: None, span: Span::All, mask: ALL, layouts: "" }
     }
 
     /// A part of a field.
     #[must_use]
     pub const fn part(key: &'static str, name: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::Part(name) }
+        Self { key, occurrence: None, span: Span::Part(name), mask: ALL, layouts: "" }
     }
 
     /// Some bytes of a field.
     #[must_use]
     pub const fn range(key: &'static str, at: u32, len: u32) -> Self {
-        Self { key, occurrence: None, span: Span::Range(at, len) }
+        Self { key, occurrence: None, span: Span::Range(at, len), mask: ALL, layouts: "" }
+    }
+
+    /// Some bits of a field that is a number, or of each element of an array.
+    #[must_use]
+    pub const fn bits(key: &'static str, mask: u64) -> Self {
+        Self::field(key).mask(mask)
     }
 
     /// The bytes of a field that are in none of its parts.
     #[must_use]
     pub const fn rest(key: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::Rest }
+        Self { key, occurrence: None, span: Span::Rest, mask: ALL, layouts: "" }
+    }
+
+    /// Only some bits of the number.
+    #[must_use]
+    pub const fn mask(self, mask: u64) -> Self {
+        Self { mask, ..self }
+    }
+
+    /// Only in layouts whose ids begin so.
+    #[must_use]
+    pub const fn only(self, layouts: &'static str) -> Self {
+        Self { layouts, ..self }
+    }
+
+    /// Whether it speaks of fields of a layout, if they have its key.
+    #[must_use]
+    pub fn speaks_of(&self, layout: &Layout) -> bool {
+        layout.id.starts_with(self.layouts)
     }
 
     /// Only one of several fields of that key.
@@ -166,7 +200,9 @@ impl fmt::Display for Subject {
             write!(f, " #{occurrence}")?;
         }
         match self.span {
+            Span::All if self.mask != ALL => write!(f, " & {:#x}", self.mask),
             Span::All => Ok(()),
+            Span::Part(name) if self.mask != ALL => write!(f, " {name} & {:#x}", self.mask),
             Span::Part(name) => write!(f, " {name}"),
             Span::Range(at, 1) => write!(f, " byte {at}"),
             Span::Range(at, len) => write!(f, " bytes {at} to {}", at + len.saturating_sub(1)),
@@ -217,6 +253,17 @@ pub struct Rule {
     pub source: &'static str,
     /// How it is checked.
     pub judge: Judge,
+}
+
+/// Something about values that is not held against a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRule {
+    /// Where it is: a record, and a field or what else it is about.
+    pub about: &'static str,
+    /// What one might expect to be a rule.
+    pub fact: &'static str,
+    /// Why it is none.
+    pub because: &'static str,
 }
 
 /// What can be done about damaged state.

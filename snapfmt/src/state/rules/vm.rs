@@ -1,11 +1,10 @@
 //! Rules of the software state of virtual CPUs: `vm`.
 
-use super::canonical;
 use super::check::Check;
 use super::class::{Argued, Class};
 use super::finding::Spot;
-use super::not_rules::NotRule;
-use super::rule::{ANOTHER, Basis, Judge, Needs, Rule, Severity, Subject, rule};
+use super::rule::{ANOTHER, Basis, Judge, Needs, NotRule, Rule, Severity, Subject, rule};
+use super::{Chapter, canonical};
 use crate::bhyve::records::Vendor;
 
 const VM: &[&str] = &["vm"];
@@ -19,8 +18,14 @@ const MPX: u64 = 0b11 << 3;
 const AVX512: u64 = 0b111 << 5;
 const AMX: u64 = 0b11 << 17;
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(super) static CHAPTER: Chapter = Chapter {
+    title: "`vm`: software state of the virtual CPUs",
+    rules: RULES,
+    argued: ARGUED,
+    not_rules: NOT_RULES,
+};
+
+static RULES: &[Rule] = &[
     Rule {
         severity: Severity::Panic,
         subjects: &[Subject::field(XCR0)],
@@ -30,7 +35,8 @@ pub(super) static RULES: &[Rule] = &[
                  raises #GP in the kernel",
         bhyve: "resumes; the first entry into the guest ends in \"general protection fault while \
                 in kernel mode\"",
-        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; Intel SDM vol. 1, 13.3",
+        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; \
+                 Intel SDM vol. 1, \"Enabling the XSAVE Feature Set\"",
         judge: Judge::Number(xcr0),
         ..rule("xcr0-loadable", VM)
     },
@@ -43,7 +49,8 @@ pub(super) static RULES: &[Rule] = &[
         bhyve: "resumes; the first entry into the guest ends in \"general protection fault while \
                 in kernel mode\"",
         advice: "restore it on a host whose CPU has these features",
-        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; Intel SDM vol. 1, 13.3",
+        source: "sys/amd64/vmm/vmm.c restore_guest_fpustate; \
+                 Intel SDM vol. 1, \"Enabling the XSAVE Feature Set\"",
         judge: Judge::Relation(xcr0_of_host),
         ..rule("xcr0-host", VM)
     },
@@ -58,7 +65,8 @@ pub(super) static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(INTINFO)],
-        condition: "must be 0, or have bit 31 (valid), bits 30:12 clear, and vector 2 if it is an NMI",
+        condition: "must be 0, or have bit 31 (valid), bits 30:12 clear, and vector 2 if it is an \
+                    NMI",
         reason: "vmm keeps nothing else of an event",
         bhyve: "restores it; without bit 31 it is ignored, otherwise delivered",
         source: "sys/amd64/vmm/vmm.c vm_exit_intinfo",
@@ -88,7 +96,7 @@ pub(super) static RULES: &[Rule] = &[
                     exception only with a vector below 32",
         reason: "the CPU checks what is to be injected before it enters the guest",
         bhyve: "resumes; the first entry into the guest fails",
-        source: "Intel SDM vol. 3, 27.2.1.3",
+        source: "Intel SDM vol. 3, \"VM-Entry Control Fields\"",
         judge: Judge::Number(|info| {
             let (kind, vector) = event(info);
             !valid(info) || !matches!(kind, 1 | 7) && (kind != 3 || vector < 32)
@@ -101,7 +109,8 @@ pub(super) static RULES: &[Rule] = &[
         condition: "must be a canonical address",
         reason: "it becomes the guest's RIP, and the CPU does not enter a guest whose RIP is none",
         bhyve: "resumes; the first entry into the guest fails",
-        source: "sys/amd64/vmm/vmm.c vm_run; Intel SDM vol. 3, 27.3.1.4",
+        source: "sys/amd64/vmm/vmm.c vm_run; \
+                 Intel SDM vol. 3, \"Checks on Guest RIP, RFLAGS, and SSP\"",
         judge: Judge::Number(canonical),
         ..rule("nextrip-canonical", VM)
     },
@@ -110,7 +119,7 @@ pub(super) static RULES: &[Rule] = &[
         basis: Basis::Unverified,
         needs: Needs::Records,
         records: &["vm", "vmcx"],
-        subjects: &[Subject::field("vcpu->nextrip"), Subject::field("RIP")],
+        subjects: &[Subject::field("vcpu->nextrip").only("vm-"), Subject::field("RIP")],
         condition: "must be RIP, or the instruction after it",
         reason: "it is what follows the instruction of the last exit, and takes the place of RIP",
         bhyve: "resumes the guest there, whatever RIP is",
@@ -195,8 +204,7 @@ fn startup(check: &mut Check<'_, '_>) {
     }
 }
 
-/// Bytes that no rule restricts.
-pub(super) static ARGUED: &[Argued] = &[
+static ARGUED: &[Argued] = &[
     Argued {
         records: VM,
         subjects: &[
@@ -223,12 +231,11 @@ pub(super) static ARGUED: &[Argued] = &[
     },
 ];
 
-/// What is no rule.
-pub(super) static NOT_RULES: &[NotRule] = &[
+static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "vm vcpu->x2apic_state",
-        fact: "must be what `-x` of the bhyve that restores says, or the local APIC is in the other \
-               mode than the guest thinks",
+        fact: "must be what `-x` of the bhyve that restores says, or the local APIC is in the \
+               other mode than the guest thinks",
         because: "that command line is not known here; `unpack` and the manual page say it",
     },
     NotRule {

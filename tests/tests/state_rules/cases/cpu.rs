@@ -14,7 +14,7 @@ pub(super) fn both(old: &'static str, new: &'static str, number: u64) -> [Edit; 
 }
 
 /// A 32-bit guest without paging.
-pub(super) fn protected() -> Vec<Edit> {
+pub(crate) fn protected() -> Vec<Edit> {
     vec![
         cx("CR0", 0x33),
         cx("EFER", 0),
@@ -26,7 +26,7 @@ pub(super) fn protected() -> Vec<Edit> {
 }
 
 /// A guest in real mode, as after a reset.
-pub(super) fn real_mode() -> Vec<Edit> {
+pub(crate) fn real_mode() -> Vec<Edit> {
     let mut edits = protected();
     edits.extend([
         cx("CR0", 0x20),
@@ -55,7 +55,7 @@ pub(super) fn real_mode() -> Vec<Edit> {
 }
 
 /// A guest in virtual-8086 mode.
-pub(super) fn vm86() -> Vec<Edit> {
+pub(crate) fn vm86() -> Vec<Edit> {
     let mut edits = protected();
     edits.push(cx("RFLAGS", 1 << 17 | 0x202));
     for (selector, base, limit, access) in [
@@ -73,6 +73,21 @@ pub(super) fn vm86() -> Vec<Edit> {
             cx(access, 0xf3),
         ]);
     }
+    edits
+}
+
+/// A 32-bit guest with PAE paging.
+pub(crate) fn pae() -> Vec<Edit> {
+    let mut edits = protected();
+    edits.extend([
+        cx("CR0", 0x8000_0033),
+        cx("CR4", 0x2020),
+        cx("CR3", 0x14d_a020),
+        cx("PDPTE0", 0x2001),
+        cx("PDPTE1", 0x3001),
+        cx("PDPTE2", 0x4001),
+        cx("PDPTE3", 0x5001),
+    ]);
     edits
 }
 

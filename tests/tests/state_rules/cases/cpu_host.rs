@@ -6,10 +6,11 @@ use super::cpu::cx;
 use super::{AMD, Case, INTEL, INTEL_4, OLD_INTEL, case};
 use crate::fixture::Edit;
 
-const XEON: Option<&str> = Some("GenuineIntel");
+/// Who makes the CPU of a host.
+pub(crate) const XEON: Option<&str> = Some("GenuineIntel");
 
 /// A host on which all fixtures of its vendor can run.
-pub(super) fn good(vendor: Option<&str>) -> HostFacts {
+pub(crate) fn good(vendor: Option<&str>) -> HostFacts {
     HostFacts {
         cpu_vendor: vendor.map(ToOwned::to_owned),
         physical_bits: Some(46),
@@ -25,7 +26,7 @@ pub(super) fn good(vendor: Option<&str>) -> HostFacts {
     }
 }
 
-const EPYC: Option<&str> = Some("AuthenticAMD");
+pub(crate) const EPYC: Option<&str> = Some("AuthenticAMD");
 
 /// A host, and edits that may be needed besides.
 fn here(rule: &'static str, fixture: &'static str, host: HostFacts, edits: &[Edit]) -> Case {

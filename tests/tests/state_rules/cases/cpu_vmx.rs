@@ -1,6 +1,6 @@
 //! Registers and controls of virtual CPUs on Intel.
 
-use super::cpu::{cx, on, protected, real_mode, vm86};
+use super::cpu::{cx, on, pae, protected, real_mode, vm86};
 use super::{Case, INTEL, INTEL_4, OLD_INTEL, case};
 use crate::fixture::set;
 
@@ -63,19 +63,6 @@ pub(super) fn cases() -> Vec<Case> {
         case("posted-vectors", INTEL, &[cx("pir_desc", 0x80).bytes(1, 1)]),
     ]);
     cases
-}
-
-/// A 32-bit guest with PAE paging.
-pub(super) fn pae() -> Vec<crate::fixture::Edit> {
-    let mut edits = protected();
-    edits.extend([
-        cx("CR0", 0x8000_0033),
-        cx("CR4", 0x2020),
-        cx("CR3", 0x14d_a020),
-        cx("PDPTE0", 0x2001),
-        cx("PDPTE1", 0x3001),
-    ]);
-    edits
 }
 
 fn segments() -> Vec<Case> {

@@ -1,9 +1,11 @@
 //! For each rule the ways to break it alone. A list for each file of rules.
 
-mod cpu;
-mod cpu_host;
+mod clocks;
+pub(crate) mod cpu;
+pub(crate) mod cpu_host;
 mod cpu_svm;
 mod cpu_vmx;
+mod vlapic;
 mod vm;
 
 use snapfmt::state::rules::{GuestRam, HostFacts};
@@ -17,6 +19,8 @@ pub(crate) struct Case {
     /// Edits that mend what the fixture itself breaks.
     pub(crate) first: Vec<Edit>,
     pub(crate) edits: Vec<Edit>,
+    /// Rules that cannot but be broken with it.
+    pub(crate) also: &'static [&'static str],
     /// Guest memory, for rules that look at it.
     pub(crate) ram: Option<fn() -> Box<dyn GuestRam>>,
     /// Facts of a host, for rules about it.
@@ -31,11 +35,13 @@ pub(crate) const OLD_AMD: &str = "older-2020-amd-2cpu";
 
 /// A rule that edits of a fixture break.
 pub(crate) fn case(rule: &'static str, fixture: &'static str, edits: &[Edit]) -> Case {
-    Case { rule, fixture, first: Vec::new(), edits: edits.to_vec(), ram: None, host: None }
+    let (first, edits) = (Vec::new(), edits.to_vec());
+    Case { rule, fixture, first, edits, also: &[], ram: None, host: None }
 }
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
     let cpu = [cpu::cases(), cpu_vmx::cases(), cpu_svm::cases(), cpu_host::cases()];
-    [vm::cases()].into_iter().chain(cpu).flatten().collect()
+    let others = [clocks::cases(), vlapic::cases(), vm::cases()];
+    others.into_iter().chain(cpu).flatten().collect()
 }

@@ -1,8 +1,8 @@
 //! Bytes of virtual CPUs that no rule restricts, and what looks like a rule and is none.
 
+use super::super::Chapter;
 use super::super::class::{Argued, Class};
-use super::super::not_rules::NotRule;
-use super::super::rule::Subject;
+use super::super::rule::{NotRule, Subject};
 use super::{BOTH, VMCX, VMX};
 
 /// Whole fields.
@@ -12,8 +12,102 @@ macro_rules! fields {
     };
 }
 
-/// The arguments.
-pub(super) static ARGUED: &[Argued] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`, `vmx`: the rest", rules: &[], argued: ARGUED, not_rules: NOT_RULES };
+
+static ARGUED: &[Argued] = &[
+    Argued {
+        records: VMCX,
+        subjects: fields!["CR0"],
+        class: Class::Free,
+        because: "bits that no CPU has and none looks at",
+    },
+    Argued {
+        records: VMCX,
+        subjects: fields!["CR3", "PDPTE0", "PDPTE1", "PDPTE2", "PDPTE3"],
+        class: Class::Free,
+        because: "flags of a page table, or bits of an address that any memory has",
+    },
+    Argued {
+        records: BOTH,
+        subjects: fields![
+            "ES.base",
+            "CS.base",
+            "SS.base",
+            "DS.base",
+            "FS.base",
+            "GS.base",
+            "TR.base",
+            "LDTR.base",
+            "GDTR.base",
+            "IDTR.base",
+            "VMCS_GUEST_IA32_SYSENTER_ESP",
+            "VMCS_GUEST_IA32_SYSENTER_EIP",
+            "vmcb.LSTAR[8]",
+            "vmcb.CSTAR[8]",
+            "vmcb.KERNELGBASE[8]",
+            "vmcb->state.lstar",
+            "vmcb->state.cstar",
+            "vmcb->state.kernelgsbase",
+            "vcpu->guest_msrs",
+            "vmx->guest_msrs[i]",
+        ],
+        class: Class::Free,
+        because: "bits of an address, or of a mask or number, of which any is legal",
+    },
+    Argued {
+        records: BOTH,
+        subjects: fields![
+            "ES",
+            "CS",
+            "SS",
+            "DS",
+            "FS",
+            "GS",
+            "TR",
+            "LDTR",
+            "GDTR.limit",
+            "IDTR.limit",
+            "VMCS_GUEST_IA32_SYSENTER_CS",
+            "vmcb.SFMASK[8]",
+            "vmcb->state.sfmask",
+        ],
+        class: Class::Free,
+        because: "a guest can load any selector, limit or mask that has the right number of bits",
+    },
+    Argued {
+        records: VMCX,
+        subjects: fields![
+            "ES.access",
+            "CS.access",
+            "DS.access",
+            "FS.access",
+            "GS.access",
+            "TR.access",
+            "LDTR.access",
+        ],
+        class: Class::Free,
+        because: "on AMD: VMRUN does not look at types, S, DPL and P, and a segment that was \
+                  loaded as null keeps what it had",
+    },
+    Argued {
+        records: BOTH,
+        subjects: fields!["DR6", "DR7", "vmxctx->guest_dr6", "vmcb->state.dr6"],
+        class: Class::Free,
+        because: "the CPU sets reserved bits right when it loads the register, and takes any others",
+    },
+    Argued {
+        records: VMCX,
+        subjects: fields!["vmcb.VIRQ[8]"],
+        class: Class::Free,
+        because: "V_TPR and the vector of a virtual interrupt: the guest's own",
+    },
+    Argued {
+        records: VMCX,
+        subjects: fields!["mtrr", "vcpu->mtrr"],
+        class: Class::Free,
+        because: "bits of an address, which nothing follows: the registers are emulated only",
+    },
     Argued {
         records: BOTH,
         subjects: fields![
@@ -188,8 +282,7 @@ pub(super) static ARGUED: &[Argued] = &[
     },
 ];
 
-/// What is no rule.
-pub(super) static NOT_RULES: &[NotRule] = &[
+static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "vmcx CS, SS, DS, ES, FS, GS",
         fact: "the requested privilege level of a selector goes with the DPL of its segment",

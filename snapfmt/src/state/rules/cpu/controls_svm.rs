@@ -1,5 +1,6 @@
 //! Nested paging, address spaces, virtual interrupts: the controls of a VMCB besides intercepts.
 
+use super::super::Chapter;
 use super::super::check::Check;
 use super::super::rule::{Basis, Judge, Needs, Rule, Severity, Slots, Subject, rule};
 use super::{BOTH, FAILS, VMCX, VMX, entry_svm, invalid_svm};
@@ -22,13 +23,19 @@ const fn isolation(id: &'static str) -> Rule {
         severity: Severity::Corrupt,
         vendor: Some(Vendor::Amd),
         bhyve: "writes it to the VMCB as it is",
-        source: "sys/amd64/vmm/amd/svm.c vmcb_init; AMD APM vol. 2, appendix B",
+        source: "sys/amd64/vmm/amd/svm.c vmcb_init; AMD APM vol. 2, \"Layout of VMCB\"",
         ..rule(id, VMCX)
     }
 }
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter = Chapter {
+    title: "`vmcx`, `vmx`: other controls, on AMD",
+    rules: RULES,
+    argued: &[],
+    not_rules: &[],
+};
+
+static RULES: &[Rule] = &[
     Rule {
         subjects: &[Subject::field("vmcb.NP_ENABLE[1]")],
         condition: "must be 1",
@@ -48,14 +55,14 @@ pub(super) static RULES: &[Rule] = &[
         ..isolation("svm-nested-paging-2020")
     },
     Rule {
-        subjects: &[Subject::field(VIRQ)],
+        subjects: &[Subject::bits(VIRQ, V_INTR_MASKING)],
         condition: "must have V_INTR_MASKING (bit 24)",
         reason: "without, RFLAGS.IF of the guest masks interrupts of the host",
         judge: Judge::Number(|word| word & V_INTR_MASKING != 0),
         ..isolation("svm-interrupt-masking")
     },
     Rule {
-        subjects: &[Subject::field(VIRQ)],
+        subjects: &[Subject::bits(VIRQ, AVIC_ENABLE)],
         condition: "must not have AVIC enabled (bit 31)",
         reason: "bhyve does not use it: the CPU would write to pages that bhyve never gave it",
         judge: Judge::Number(|word| word & AVIC_ENABLE == 0),
@@ -75,7 +82,7 @@ pub(super) static RULES: &[Rule] = &[
     },
     Rule {
         basis: Basis::Unverified,
-        subjects: &[Subject::field(VIRQ)],
+        subjects: &[Subject::bits(VIRQ, !VIRQ_KNOWN)],
         condition: "must have none but V_TPR, V_IRQ, its priority and vector, V_IGN_TPR and \
                     V_INTR_MASKING",
         reason: "bhyve sets nothing else",
@@ -86,7 +93,7 @@ pub(super) static RULES: &[Rule] = &[
         needs: Needs::Records,
         slots: Slots::Running,
         records: BOTH,
-        subjects: &[Subject::field(ASID), Subject::field("vcpu->lastcpu")],
+        subjects: &[Subject::bits(ASID, 0xffff_ffff)],
         condition: "must not be 0 once the virtual CPU has run",
         reason: "0 is the host's, and VMRUN refuses it",
         bhyve: FAILS,
@@ -96,7 +103,7 @@ pub(super) static RULES: &[Rule] = &[
     Rule {
         needs: Needs::Records,
         subjects: &[
-            Subject::field(ASID),
+            Subject::bits(ASID, 0xffff_ffff),
             Subject::field(ASID_NUMBER),
             Subject::field("vmcb->ctrl.asid"),
         ],

@@ -3,7 +3,9 @@
 //! bhyve asks each CPU for the same few and leaves all others at their defaults, which are the same
 //! on each CPU: so the values are known, however new the CPU.
 
+use super::super::Chapter;
 use super::super::rule::{Judge, Rule, Severity, Subject, rule};
+use super::regs::LMA;
 use super::{VMCX, entry_vmx, registers};
 use crate::bhyve::records::Vendor;
 
@@ -20,8 +22,14 @@ pub(super) const EXIT: u64 = 0x33_efff;
 
 const VMX_C: &str = "sys/amd64/vmm/intel/vmx.c vmx_modinit";
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter = Chapter {
+    title: "`vmcx`: VM-entry and VM-exit controls",
+    rules: RULES,
+    argued: &[],
+    not_rules: &[],
+};
+
+static RULES: &[Rule] = &[
     Rule {
         severity: Severity::Corrupt,
         vendor: Some(Vendor::Intel),
@@ -35,13 +43,13 @@ pub(super) static RULES: &[Rule] = &[
         ..rule("vmx-entry-controls", VMCX)
     },
     Rule {
-        subjects: &[Subject::field("VMCS_ENTRY_CTLS"), Subject::field("EFER")],
+        subjects: &[Subject::bits("VMCS_ENTRY_CTLS", LONG_MODE), Subject::bits("EFER", LMA)],
         condition: "must have \"IA-32e mode guest\" (bit 9) if, and only if, EFER has LMA (bit 10)",
         reason: "VM entry checks that the two are the same",
-        source: "Intel SDM vol. 3, 27.3.1.1",
+        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and MSRs\"",
         judge: Judge::Relation(|check| {
             registers(check, "VMCS_ENTRY_CTLS", &["EFER"], |controls, regs| {
-                (controls & LONG_MODE != 0) == regs.long()
+                !regs.agree_on_long() || (controls & LONG_MODE != 0) == regs.long()
             });
         }),
         ..entry_vmx("vmx-entry-long-mode")

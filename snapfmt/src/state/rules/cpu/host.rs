@@ -1,5 +1,6 @@
 //! What the host that is to restore a snapshot must have.
 
+use super::super::Chapter;
 use super::super::check::Check;
 use super::super::rule::{Judge, Needs, Rule, Severity, Subject};
 use super::regs::{PAE, Regs};
@@ -17,10 +18,15 @@ const fn host(rule: Rule) -> Rule {
 const ENTRY_CTLS: &str = "VMCS_ENTRY_CTLS";
 const EXIT_CTLS: &str = "VMCS_EXIT_CTLS";
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`: what the host must have", rules: RULES, argued: &[], not_rules: &[] };
+
+/// Bits of an address that some CPUs have and others have not.
+const WIDTH: u64 = 0xf_ffff << 32;
+
+static RULES: &[Rule] = &[
     Rule {
-        subjects: &[Subject::field("CR0")],
+        subjects: &[Subject::bits("CR0", 0)],
         condition: "must be of a CPU of the vendor whose CPU the host has",
         reason: "virtual CPUs of VMX and SVM are saved in different ways",
         bhyve: "fails, or takes registers for others",
@@ -32,7 +38,7 @@ pub(super) static RULES: &[Rule] = &[
         subjects: &[Subject::field(ENTRY_CTLS)],
         condition: "must be among the VM-entry controls that the host allows",
         reason: "VM entry checks it",
-        source: "Intel SDM vol. 3, 27.2.1.3 and appendix A.5",
+        source: "Intel SDM vol. 3, \"VM-Entry Control Fields\"",
         judge: Judge::Relation(|check| {
             controls(check, "entry_ctls", ENTRY_CTLS, HostFacts::entry_controls);
         }),
@@ -42,7 +48,7 @@ pub(super) static RULES: &[Rule] = &[
         subjects: &[Subject::field(EXIT_CTLS)],
         condition: "must be among the VM-exit controls that the host allows",
         reason: "VM entry checks it",
-        source: "Intel SDM vol. 3, 27.2.1.2 and appendix A.4",
+        source: "Intel SDM vol. 3, \"VM-Exit Control Fields\"",
         judge: Judge::Relation(|check| {
             controls(check, "exit_ctls", EXIT_CTLS, HostFacts::exit_controls);
         }),
@@ -80,11 +86,11 @@ pub(super) static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[
-            Subject::field("CR3"),
-            Subject::field("PDPTE0"),
-            Subject::field("PDPTE1"),
-            Subject::field("PDPTE2"),
-            Subject::field("PDPTE3"),
+            Subject::bits("CR3", WIDTH),
+            Subject::bits("PDPTE0", WIDTH),
+            Subject::bits("PDPTE1", WIDTH),
+            Subject::bits("PDPTE2", WIDTH),
+            Subject::bits("PDPTE3", WIDTH),
         ],
         condition: "must fit into the physical addresses of the host",
         reason: "the CPU refuses a guest with page tables beyond what it can address",
@@ -92,7 +98,7 @@ pub(super) static RULES: &[Rule] = &[
         ..host(entry("host-physical"))
     },
     Rule {
-        subjects: &[Subject::field("vmcb.ASID[4]")],
+        subjects: &[Subject::bits("vmcb.ASID[4]", 0xffff_ffff)],
         condition: "must be below the number of ASIDs of the host",
         reason: "VMRUN refuses a guest with an ASID that the CPU lacks, if the kernel keeps it",
         judge: Judge::Relation(|check| {
@@ -151,7 +157,7 @@ fn lacks(check: &mut Check<'_, '_>, key: &'static str, mask: u64) {
 fn physical(check: &mut Check<'_, '_>) {
     let Some(bits) = check.fact("physical_bits", |host| host.physical_bits) else { return };
     // What is above 52 bits has a rule of its own.
-    let above = !0 << bits & ((1 << 52) - 1);
+    let above = !0 << bits & WIDTH;
     registers(check, "CR3", &[], |cr3, _| cr3 & above == 0);
     if check.machine().vendor == Some(Vendor::Intel) {
         let fits = |entry: u64, regs: &Regs| {

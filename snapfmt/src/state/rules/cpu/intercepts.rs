@@ -1,5 +1,6 @@
 //! What of the guest the CPU hands to the kernel on SVM: its isolation.
 
+use super::super::Chapter;
 use super::super::check::Check;
 use super::super::rule::{Basis, Judge, Rule, Severity, Subject, rule};
 use super::{TAKES, VMCX, invalid_svm};
@@ -15,6 +16,13 @@ struct Word {
     newer: u64,
     /// What options and pending events add.
     sometimes: u64,
+}
+
+impl Word {
+    /// What no bhyve is known to set.
+    const fn unknown(&self) -> u64 {
+        0xffff_ffff & !(self.always | self.newer | self.sometimes)
+    }
 }
 
 const CR: Word = Word { key: "vmcb.CR_INTERCEPT[4]", always: 0xfee2_fee2, newer: 0, sometimes: 0 };
@@ -35,7 +43,7 @@ const INST2: Word =
 
 const WORDS: [&Word; 5] = [&CR, &DR, &EXC, &INST1, &INST2];
 
-const SVM_C: &str = "sys/amd64/vmm/amd/svm.c vmcb_init; AMD APM vol. 2, 15.9";
+const SVM_C: &str = "sys/amd64/vmm/amd/svm.c vmcb_init; AMD APM vol. 2, \"Instruction Intercepts\"";
 
 /// A rule about what a word must have. To be completed.
 const fn word(id: &'static str) -> Rule {
@@ -48,24 +56,26 @@ const fn word(id: &'static str) -> Rule {
     }
 }
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`: intercepts, on AMD", rules: RULES, argued: &[], not_rules: &[] };
+
+static RULES: &[Rule] = &[
     Rule {
-        subjects: &[Subject::field(CR.key)],
+        subjects: &[Subject::bits(CR.key, CR.always)],
         condition: "must have all of 0xfee2fee2",
         reason: "control registers without a meaning are not for guests",
         judge: Judge::Number(|word| word & CR.always == CR.always),
         ..word("svm-cr-intercept")
     },
     Rule {
-        subjects: &[Subject::field(EXC.key)],
+        subjects: &[Subject::bits(EXC.key, EXC.always)],
         condition: "must have #MC (bit 18)",
         reason: "a machine check is the host's to handle",
         judge: Judge::Number(|word| word & EXC.always == EXC.always),
         ..word("svm-exc-intercept")
     },
     Rule {
-        subjects: &[Subject::field(INST1.key)],
+        subjects: &[Subject::bits(INST1.key, INST1.always)],
         condition: "must have all of 0xd804000f: INTR NMI SMI INIT CPUID IO MSR FERR SHUTDOWN",
         reason: "without, the guest reaches I/O ports and MSRs of the host, or keeps interrupts \
                  from it",
@@ -73,7 +83,7 @@ pub(super) static RULES: &[Rule] = &[
         ..word("svm-inst1-intercept")
     },
     Rule {
-        subjects: &[Subject::field(INST2.key)],
+        subjects: &[Subject::bits(INST2.key, INST2.always)],
         condition: "must have all of 0xc01: VMRUN MONITOR MWAIT",
         reason: "without VMRUN, the CPU refuses to enter the guest; the others are what bhyve always \
                  sets",
@@ -82,7 +92,7 @@ pub(super) static RULES: &[Rule] = &[
     },
     Rule {
         basis: Basis::Unverified,
-        subjects: &[Subject::field(INST1.key), Subject::field(INST2.key)],
+        subjects: &[Subject::bits(INST1.key, INST1.newer), Subject::bits(INST2.key, INST2.newer)],
         condition: "must have INVD and INVLPGA (0xdc44000f), VMLOAD VMSAVE STGI CLGI SKINIT ICEBP \
                     (0xd7d), as newer bhyve sets them",
         reason: "without VMLOAD, VMSAVE and SKINIT the guest acts on physical memory of the host",
@@ -93,11 +103,11 @@ pub(super) static RULES: &[Rule] = &[
     Rule {
         basis: Basis::Unverified,
         subjects: &[
-            Subject::field(CR.key),
-            Subject::field(DR.key),
-            Subject::field(EXC.key),
-            Subject::field(INST1.key),
-            Subject::field(INST2.key),
+            Subject::bits(CR.key, CR.unknown()),
+            Subject::bits(DR.key, DR.unknown()),
+            Subject::bits(EXC.key, EXC.unknown()),
+            Subject::bits(INST1.key, INST1.unknown()),
+            Subject::bits(INST2.key, INST2.unknown()),
         ],
         condition: "must have no intercepts that no bhyve is known to set",
         reason: "the kernel does not know what to do when they come",
@@ -149,10 +159,9 @@ fn unknown(check: &mut Check<'_, '_>) {
     for (known, slot) in check.slots("vmcx") {
         for word in WORDS {
             let Some(field) = slot.get(word.key) else { continue };
-            let all = word.always | word.newer | word.sometimes;
-            let value = field.u64().unwrap_or_default() & u64::from(u32::MAX);
-            if value & !all != 0 {
-                check.breaks(known.record, &field, &[("unknown", value & !all)]);
+            let unknown = field.u64().unwrap_or_default() & word.unknown();
+            if unknown != 0 {
+                check.breaks(known.record, &field, &[("unknown", unknown)]);
             }
         }
     }

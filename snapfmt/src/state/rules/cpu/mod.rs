@@ -27,39 +27,36 @@ mod svm_host_values;
 mod svm_twice;
 mod tables;
 
+use super::Chapter;
 use super::check::Check;
-use super::class::Argued;
-use super::not_rules::NotRule;
 use super::rule::{Rule, Severity, Slots, rule};
 use crate::bhyve::records::Vendor;
 use regs::Regs;
 
-/// The rules, a list for each file.
-pub(super) static RULES: [&[Rule]; 17] = [
-    control_registers::RULES,
-    rflags::RULES,
-    segments::RULES,
-    segments_vmx::RULES,
-    segments_svm::RULES,
-    tables::RULES,
-    state_vmx::RULES,
-    controls_vmx::RULES,
-    msrs::RULES,
-    posted::RULES,
-    debug::RULES,
-    intercepts::RULES,
-    controls_svm::RULES,
-    svm_host_values::RULES,
-    svm_twice::RULES,
-    mtrr::RULES,
-    host::RULES,
+/// All that is known, a chapter for each file.
+pub(super) static CHAPTERS: &[&Chapter] = &[
+    &control_registers::CHAPTER,
+    &rflags::CHAPTER,
+    &segments::CHAPTER,
+    &segments_vmx::CHAPTER,
+    &segments_svm::CHAPTER,
+    &tables::CHAPTER,
+    &state_vmx::CHAPTER,
+    &controls_vmx::CHAPTER,
+    &msrs::CHAPTER,
+    &posted::CHAPTER,
+    &debug::CHAPTER,
+    &intercepts::CHAPTER,
+    &controls_svm::CHAPTER,
+    &svm_host_values::CHAPTER,
+    &svm_twice::CHAPTER,
+    &mtrr::CHAPTER,
+    &host::CHAPTER,
+    &argued::CHAPTER,
 ];
 
-/// Bytes that no rule restricts.
-pub(super) static ARGUED: [&[Argued]; 1] = [argued::ARGUED];
-
-/// What is no rule.
-pub(super) static NOT_RULES: [&[NotRule]; 1] = [argued::NOT_RULES];
+/// The bits that are equal in a canonical address.
+const SIGN: u64 = !0 << 47;
 
 const VMCX: &[&str] = &["vmcx"];
 const VMX: &[&str] = &["vmx"];
@@ -77,19 +74,28 @@ const fn entry(id: &'static str) -> Rule {
         severity: Severity::Entry,
         slots: Slots::Running,
         bhyve: FAILS,
-        source: "Intel SDM vol. 3, 27.3.1; AMD APM vol. 2, 15.5.1",
+        source: "Intel SDM vol. 3, \"Checks on the Guest State Area\"; \
+                 AMD APM vol. 2, \"Canonicalization and Consistency Checks\"",
         ..rule(id, VMCX)
     }
 }
 
 /// A rule about what VMX does not accept. To be completed.
 const fn entry_vmx(id: &'static str) -> Rule {
-    Rule { vendor: Some(Vendor::Intel), source: "Intel SDM vol. 3, 27.3.1", ..entry(id) }
+    Rule {
+        vendor: Some(Vendor::Intel),
+        source: "Intel SDM vol. 3, \"Checks on the Guest State Area\"",
+        ..entry(id)
+    }
 }
 
 /// A rule about what SVM does not accept. To be completed.
 const fn entry_svm(id: &'static str) -> Rule {
-    Rule { vendor: Some(Vendor::Amd), source: "AMD APM vol. 2, 15.5.1", ..entry(id) }
+    Rule {
+        vendor: Some(Vendor::Amd),
+        source: "AMD APM vol. 2, \"Canonicalization and Consistency Checks\"",
+        ..entry(id)
+    }
 }
 
 /// A rule about what a guest on SVM cannot have put there. To be completed.
@@ -97,7 +103,7 @@ const fn invalid_svm(id: &'static str, records: &'static [&'static str]) -> Rule
     Rule {
         vendor: Some(Vendor::Amd),
         bhyve: TAKES,
-        source: "AMD APM vol. 2, 15.5.1 and appendix B",
+        source: "AMD APM vol. 2, \"Canonicalization and Consistency Checks\" and \"Layout of VMCB\"",
         ..rule(id, records)
     }
 }

@@ -1,18 +1,21 @@
 //! MSRs of the guest.
 
+use super::super::Chapter;
 use super::super::canonical;
 use super::super::rule::{Basis, Judge, Rule, Severity, Subject, rule};
-use super::{BOTH, TAKES, invalid_svm};
+use super::{BOTH, SIGN, TAKES, invalid_svm};
 use crate::bhyve::records::Vendor;
 
 /// Where guest MSRs are in `vmcx`, and in `vmx`.
 const NEW: &str = "vcpu->guest_msrs";
 const OLD: &str = "vmx->guest_msrs[i]";
 
+const UPPER: u64 = 0xffff_ffff << 32;
+
 /// An MSR, in either record.
 macro_rules! msr {
-    ($($name:literal),*) => {
-        &[$(Subject::part(NEW, $name), Subject::part(OLD, $name)),*]
+    ($mask:expr; $($name:literal),*) => {
+        &[$(Subject::part(NEW, $name).mask($mask), Subject::part(OLD, $name).mask($mask)),*]
     };
 }
 
@@ -30,29 +33,31 @@ const fn written(id: &'static str) -> Rule {
     }
 }
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`, `vmx`: MSRs", rules: RULES, argued: &[], not_rules: &[] };
+
+static RULES: &[Rule] = &[
     Rule {
-        subjects: msr!("LSTAR", "CSTAR", "KGSBASE"),
+        subjects: msr!(SIGN; "LSTAR", "CSTAR", "KGSBASE"),
         condition: "must be a canonical address",
         judge: Judge::Number(canonical),
         ..written("msr-address")
     },
     Rule {
-        subjects: msr!("SF_MASK"),
+        subjects: msr!(UPPER; "SF_MASK"),
         condition: "must have 32 bits",
         judge: Judge::Number(|mask| mask >> 32 == 0),
         ..written("msr-sf-mask")
     },
     Rule {
-        subjects: msr!("TSC_AUX"),
+        subjects: msr!(UPPER; "TSC_AUX"),
         condition: "must have 32 bits",
         judge: Judge::Number(|aux| aux >> 32 == 0),
         ..written("msr-tsc-aux")
     },
     Rule {
         vendor: Some(Vendor::Intel),
-        subjects: msr!("PAT"),
+        subjects: msr!(!0; "PAT"),
         condition: "must have memory types in its 8 bytes: 0, 1, 4, 5, 6 or 7",
         reason: "vmm lets a guest write no others",
         bhyve: TAKES,
@@ -67,31 +72,34 @@ pub(super) static RULES: &[Rule] = &[
         condition: "must have memory types in its 8 bytes: 0, 1, 4, 5, 6 or 7",
         reason: "VMRUN refuses a guest with any others",
         bhyve: super::FAILS,
-        source: "AMD APM vol. 2, 15.25.4",
+        source: "AMD APM vol. 2, \"Nested Paging\"",
         judge: Judge::Number(pat),
         ..rule("msr-pat-svm", super::VMCX)
     },
     Rule {
         subjects: &[
-            Subject::field("vmcb.LSTAR[8]"),
-            Subject::field("vmcb.CSTAR[8]"),
-            Subject::field("vmcb.KERNELGBASE[8]"),
-            Subject::field("vmcb->state.lstar"),
-            Subject::field("vmcb->state.cstar"),
-            Subject::field("vmcb->state.kernelgsbase"),
+            Subject::bits("vmcb.LSTAR[8]", SIGN),
+            Subject::bits("vmcb.CSTAR[8]", SIGN),
+            Subject::bits("vmcb.KERNELGBASE[8]", SIGN),
+            Subject::bits("vmcb->state.lstar", SIGN),
+            Subject::bits("vmcb->state.cstar", SIGN),
+            Subject::bits("vmcb->state.kernelgsbase", SIGN),
         ],
         condition: "must be a canonical address",
         reason: "a guest cannot write any other, and VMLOAD makes it one",
-        source: "AMD APM vol. 2, 6.1.1",
+        source: "AMD APM vol. 2, \"Fast System Call and Return\"",
         judge: Judge::Number(canonical),
         ..invalid_svm("msr-address-svm", BOTH)
     },
     Rule {
         basis: Basis::Unverified,
-        subjects: &[Subject::field("vmcb.SFMASK[8]"), Subject::field("vmcb->state.sfmask")],
+        subjects: &[
+            Subject::bits("vmcb.SFMASK[8]", UPPER),
+            Subject::bits("vmcb->state.sfmask", UPPER),
+        ],
         condition: "must have 32 bits",
         reason: "a guest cannot write more",
-        source: "AMD APM vol. 2, 6.1.1",
+        source: "AMD APM vol. 2, \"Fast System Call and Return\"",
         judge: Judge::Number(|mask| mask >> 32 == 0),
         ..invalid_svm("msr-sfmask-svm", BOTH)
     },

@@ -1,5 +1,6 @@
 //! Memory type range registers, which vmm emulates and nothing follows.
 
+use super::super::Chapter;
 use super::super::rule::{Basis, Judge, Rule, Severity, Subject, rule};
 use super::{TAKES, VMCX};
 
@@ -8,13 +9,18 @@ const INTEL: &str = "mtrr";
 const AMD: &str = "vcpu->mtrr";
 
 macro_rules! parts {
-    ($($name:literal),* $(,)?) => {
-        &[$(Subject::part(INTEL, $name), Subject::part(AMD, $name)),*]
+    ($mask:expr; $($name:literal),* $(,)?) => {
+        &[$(Subject::part(INTEL, $name).mask($mask), Subject::part(AMD, $name).mask($mask)),*]
     };
 }
 
+/// What must be 0 in the base of a range besides its type, and in a mask.
+const BASE_RESERVED: u64 = 0xf << 8 | !0 << 52;
+const MASK_RESERVED: u64 = 0x7ff | !0 << 52;
+
 /// Types, one for each byte.
 const FIXED: &[Subject] = parts![
+    !0;
     "fixed4k[0]",
     "fixed4k[1]",
     "fixed4k[2]",
@@ -29,6 +35,7 @@ const FIXED: &[Subject] = parts![
 ];
 
 const BASES: &[Subject] = parts![
+    0xff | BASE_RESERVED;
     "var[0].base",
     "var[1].base",
     "var[2].base",
@@ -42,6 +49,7 @@ const BASES: &[Subject] = parts![
 ];
 
 const MASKS: &[Subject] = parts![
+    MASK_RESERVED;
     "var[0].mask",
     "var[1].mask",
     "var[2].mask",
@@ -61,15 +69,21 @@ const fn ranges(id: &'static str) -> Rule {
         basis: Basis::Unverified,
         reason: "a CPU would not take it; vmm keeps it for the guest to read, and no more",
         bhyve: TAKES,
-        source: "sys/amd64/vmm/x86.c vm_wrmtrr; Intel SDM vol. 3, 12.11.2",
+        source: "sys/amd64/vmm/x86.c vm_wrmtrr; Intel SDM vol. 3, \"MTRR Feature Identification\"",
         ..rule(id, VMCX)
     }
 }
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter = Chapter {
+    title: "`vmcx`: memory type range registers",
+    rules: RULES,
+    argued: &[],
+    not_rules: &[],
+};
+
+static RULES: &[Rule] = &[
     Rule {
-        subjects: parts!["def_type"],
+        subjects: parts![!0; "def_type"],
         condition: "must have a memory type (0, 1, 4, 5 or 6) and the bits 10 and 11 at most",
         judge: Judge::Number(|value| memory_type(value & 0xff) && value & !0xcff == 0),
         ..ranges("mtrr-default")
@@ -86,15 +100,13 @@ pub(super) static RULES: &[Rule] = &[
         subjects: BASES,
         condition: "must have a memory type (0, 1, 4, 5 or 6), and none of the bits 8 to 11 and \
                     above 51",
-        judge: Judge::Number(|value| {
-            memory_type(value & 0xff) && value & (0xf << 8 | !0 << 52) == 0
-        }),
+        judge: Judge::Number(|value| memory_type(value & 0xff) && value & BASE_RESERVED == 0),
         ..ranges("mtrr-base")
     },
     Rule {
         subjects: MASKS,
         condition: "must have none of the bits 0 to 10 and above 51",
-        judge: Judge::Number(|value| value & (0x7ff | !0 << 52) == 0),
+        judge: Judge::Number(|value| value & MASK_RESERVED == 0),
         ..ranges("mtrr-mask")
     },
 ];

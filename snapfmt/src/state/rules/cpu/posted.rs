@@ -1,5 +1,6 @@
 //! Posted interrupts: `pir_desc`.
 
+use super::super::Chapter;
 use super::super::rule::{Basis, Judge, Rule, Subject, rule};
 use super::{TAKES, VMCX};
 use crate::bhyve::records::Vendor;
@@ -7,8 +8,10 @@ use crate::bhyve::records::Vendor;
 const DESC: &str = "pir_desc";
 const VMX_C: &str = "sys/amd64/vmm/intel/vmx.c struct pir_desc, vmx_set_intr_ready";
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`: posted interrupts", rules: RULES, argued: &[], not_rules: &[] };
+
+static RULES: &[Rule] = &[
     Rule {
         vendor: Some(Vendor::Intel),
         subjects: &[Subject::part(DESC, "pending")],
@@ -40,7 +43,7 @@ pub(super) static RULES: &[Rule] = &[
         condition: "must have none of the vectors 0 to 15",
         reason: "a local APIC takes no interrupts with such vectors",
         bhyve: TAKES,
-        source: "Intel SDM vol. 3, 11.5.2",
+        source: "Intel SDM vol. 3, \"Valid Interrupt Vectors\"",
         judge: Judge::Number(|vectors| vectors == 0),
         ..rule("posted-vectors", VMCX)
     },

@@ -63,6 +63,11 @@ impl Regs {
         self.efer & LMA != 0
     }
 
+    /// Whether EFER and CR0 agree on that. If not, what depends on it is not known.
+    pub(super) const fn agree_on_long(&self) -> bool {
+        self.long() == (self.efer & LME != 0 && self.paging())
+    }
+
     /// Whether it is in virtual-8086 mode.
     pub(super) const fn vm86(&self) -> bool {
         self.rflags & VM != 0
@@ -79,6 +84,9 @@ impl Regs {
 pub(super) struct Access(pub(super) u64);
 
 impl Access {
+    /// Bits that are reserved.
+    pub(super) const RESERVED: u64 = 0xfffe_0f00;
+
     pub(super) const fn kind(self) -> u64 {
         self.0 & 0xf
     }
@@ -117,6 +125,6 @@ impl Access {
 
     /// The bits that are reserved.
     pub(super) const fn reserved(self) -> u64 {
-        self.0 & 0xfffe_0f00
+        self.0 & Self::RESERVED
     }
 }

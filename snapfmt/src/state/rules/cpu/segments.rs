@@ -1,8 +1,9 @@
 //! Segments, as far as VMX and SVM agree; and the table of their names.
 
+use super::super::Chapter;
 use super::super::check::Check;
 use super::super::rule::{Judge, Rule, Subject, rule};
-use super::regs::{Access, Regs};
+use super::regs::{Access, LMA, Regs};
 use super::{TAKES, VMCX, entry};
 use crate::state::Scope;
 
@@ -99,18 +100,20 @@ pub(super) const ACCESS: &[Subject] = &[
     Subject::field("LDTR.access"),
 ];
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`: segments", rules: RULES, argued: &[], not_rules: &[] };
+
+static RULES: &[Rule] = &[
     Rule {
         subjects: &[
-            Subject::field("ES"),
-            Subject::field("CS"),
-            Subject::field("SS"),
-            Subject::field("DS"),
-            Subject::field("FS"),
-            Subject::field("GS"),
-            Subject::field("TR"),
-            Subject::field("LDTR"),
+            Subject::bits("ES", !0xffff),
+            Subject::bits("CS", !0xffff),
+            Subject::bits("SS", !0xffff),
+            Subject::bits("DS", !0xffff),
+            Subject::bits("FS", !0xffff),
+            Subject::bits("GS", !0xffff),
+            Subject::bits("TR", !0xffff),
+            Subject::bits("LDTR", !0xffff),
         ],
         condition: "must have 16 bits",
         reason: "selectors have no more, and none but these are restored",
@@ -120,7 +123,7 @@ pub(super) static RULES: &[Rule] = &[
         ..rule("segment-selector", VMCX)
     },
     Rule {
-        subjects: &[Subject::field("CS.access"), Subject::field("EFER")],
+        subjects: &[Subject::bits("CS.access", 0b11 << 13), Subject::bits("EFER", LMA)],
         condition: "must not have L (bit 13) and D (bit 14) in long mode",
         reason: "a code segment is of 64 bits or of 32, and the CPU checks it",
         judge: Judge::Relation(|check| {

@@ -1,15 +1,31 @@
 //! Segments on SVM: VMRUN checks next to nothing of them.
 
+use super::super::Chapter;
 use super::super::canonical;
 use super::super::check::Check;
 use super::super::rule::{Basis, Judge, Needs, Rule, Severity, Slots, Subject};
-use super::segments::{ACCESS, ALL, segments};
-use super::{BOTH, VMCX, invalid_svm};
+use super::regs::Access;
+use super::segments::{ALL, segments};
+use super::{BOTH, SIGN, VMCX, invalid_svm};
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`: segments, on AMD", rules: RULES, argued: &[], not_rules: &[] };
+
+/// What a VMCB has no room for.
+const RESERVED: &[Subject] = &[
+    Subject::bits("ES.access", Access::RESERVED),
+    Subject::bits("CS.access", Access::RESERVED),
+    Subject::bits("SS.access", Access::RESERVED),
+    Subject::bits("DS.access", Access::RESERVED),
+    Subject::bits("FS.access", Access::RESERVED),
+    Subject::bits("GS.access", Access::RESERVED),
+    Subject::bits("TR.access", Access::RESERVED),
+    Subject::bits("LDTR.access", Access::RESERVED),
+];
+
+static RULES: &[Rule] = &[
     Rule {
-        subjects: ACCESS,
+        subjects: RESERVED,
         condition: "must have none of the bits 8 to 11 and 17 to 31",
         reason: "the VMCB has no such bits: they are made up of its 12 bits of attributes",
         bhyve: "leaves them out",
@@ -26,10 +42,10 @@ pub(super) static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[
-            Subject::field("FS.base"),
-            Subject::field("GS.base"),
-            Subject::field("TR.base"),
-            Subject::field("LDTR.base"),
+            Subject::bits("FS.base", SIGN),
+            Subject::bits("GS.base", SIGN),
+            Subject::bits("TR.base", SIGN),
+            Subject::bits("LDTR.base", SIGN),
         ],
         condition: "must be a canonical address",
         reason: "a guest cannot load any other: VMLOAD makes it canonical",
@@ -40,14 +56,14 @@ pub(super) static RULES: &[Rule] = &[
     Rule {
         basis: Basis::Unverified,
         subjects: &[
-            Subject::field("ES.base"),
-            Subject::field("CS.base"),
-            Subject::field("SS.base"),
-            Subject::field("DS.base"),
+            Subject::bits("ES.base", 0xffff_ffff << 32),
+            Subject::bits("CS.base", 0xffff_ffff << 32),
+            Subject::bits("SS.base", 0xffff_ffff << 32),
+            Subject::bits("DS.base", 0xffff_ffff << 32),
         ],
         condition: "must be below 4 GiB",
         reason: "a guest cannot load any other",
-        source: "AMD APM vol. 2, 4.5.3",
+        source: "AMD APM vol. 2, \"Segment Registers in 64-Bit Mode\"",
         judge: Judge::Number(|base| base >> 32 == 0),
         ..invalid_svm("segment-base-32-svm", VMCX)
     },
@@ -66,11 +82,11 @@ pub(super) static RULES: &[Rule] = &[
         subjects: &[
             Subject::field("vmcb.CPL[1]"),
             Subject::field("vmcb->state.cpl"),
-            Subject::field("SS.access"),
+            Subject::bits("SS.access", 0b11 << 5),
         ],
         condition: "must be the DPL of SS (bits 6:5 of its access rights)",
         reason: "the two are the same, but for what SYSRET leaves behind",
-        source: "AMD APM vol. 2, 4.9",
+        source: "AMD APM vol. 2, \"Layout of VMCB\"",
         judge: Judge::Relation(cpl_of_ss),
         ..invalid_svm("cpl-ss", BOTH)
     },

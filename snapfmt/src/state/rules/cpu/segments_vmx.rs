@@ -2,23 +2,60 @@
 //!
 //! What depends on whether the guest is "unrestricted" is left out: that is not in the record.
 
+use super::super::Chapter;
 use super::super::canonical;
 use super::super::rule::{Judge, Rule, Subject};
-use super::entry_vmx;
-use super::regs::{Access, PE, Regs};
+use super::regs::{Access, LMA, PE, Regs};
 use super::segments::{ACCESS, ALL, CS, DATA, Keys, LDTR, PROGRAM, SS, Segment, TR, segments};
+use super::{SIGN, entry_vmx};
 
-const SDM: &str = "Intel SDM vol. 3, 27.3.1.2";
+const SDM: &str = "Intel SDM vol. 3, \"Checks on Guest Segment Registers\"";
+
+const TI: u64 = 1 << 2;
+const UPPER: u64 = 0xffff_ffff << 32;
 
 const BASES: &[Subject] = &[
+    Subject::bits("ES.base", UPPER),
+    Subject::bits("CS.base", UPPER),
+    Subject::bits("SS.base", UPPER),
+    Subject::bits("DS.base", UPPER),
+    Subject::bits("FS.base", SIGN),
+    Subject::bits("GS.base", SIGN),
+    Subject::bits("TR.base", SIGN),
+    Subject::bits("LDTR.base", SIGN),
+];
+
+const PLACES: &[Subject] = &[
+    Subject::field("ES"),
+    Subject::field("CS"),
+    Subject::field("SS"),
+    Subject::field("DS"),
+    Subject::field("FS"),
+    Subject::field("GS"),
     Subject::field("ES.base"),
     Subject::field("CS.base"),
     Subject::field("SS.base"),
     Subject::field("DS.base"),
     Subject::field("FS.base"),
     Subject::field("GS.base"),
-    Subject::field("TR.base"),
-    Subject::field("LDTR.base"),
+];
+
+const PROGRAM_LIMITS: &[Subject] = &[
+    Subject::field("ES.limit"),
+    Subject::field("CS.limit"),
+    Subject::field("SS.limit"),
+    Subject::field("DS.limit"),
+    Subject::field("FS.limit"),
+    Subject::field("GS.limit"),
+];
+
+const PROGRAM_ACCESS: &[Subject] = &[
+    Subject::field("ES.access"),
+    Subject::field("CS.access"),
+    Subject::field("SS.access"),
+    Subject::field("DS.access"),
+    Subject::field("FS.access"),
+    Subject::field("GS.access"),
 ];
 
 const LIMITS: &[Subject] = &[
@@ -37,17 +74,19 @@ const CS_SS: &[Subject] = &[Subject::field("CS.access"), Subject::field("SS.acce
 /// The access rights of every segment in virtual-8086 mode.
 const VM86_ACCESS: u64 = 0xf3;
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter =
+    Chapter { title: "`vmcx`: segments, on Intel", rules: RULES, argued: &[], not_rules: &[] };
+
+static RULES: &[Rule] = &[
     Rule {
-        subjects: &[Subject::field("TR"), Subject::field("LDTR")],
+        subjects: &[Subject::bits("TR", TI), Subject::bits("LDTR", TI)],
         condition: "must not have TI (bit 2), unless it is unusable",
         reason: "both are in the global descriptor table",
         source: SDM,
         judge: Judge::Relation(|check| {
             segments(check, &[TR, LDTR], selector, |keys, segment, _| {
                 let counts = segment.access.usable() || keys.selector == TR.selector;
-                !counts || segment.selector & 1 << 2 == 0
+                !counts || segment.selector & TI == 0
             });
         }),
         ..entry_vmx("segment-table")
@@ -61,7 +100,7 @@ pub(super) static RULES: &[Rule] = &[
         ..entry_vmx("segment-base")
     },
     Rule {
-        subjects: BASES,
+        subjects: PLACES,
         condition: "must be the selector times 16 in virtual-8086 mode",
         reason: "that is what segments are there, and VM entry checks it",
         source: SDM,
@@ -73,7 +112,7 @@ pub(super) static RULES: &[Rule] = &[
         ..entry_vmx("segment-vm86-base")
     },
     Rule {
-        subjects: LIMITS,
+        subjects: PROGRAM_LIMITS,
         condition: "must be 0xffff in virtual-8086 mode",
         reason: "that is what segments are there, and VM entry checks it",
         source: SDM,
@@ -85,7 +124,7 @@ pub(super) static RULES: &[Rule] = &[
         ..entry_vmx("segment-vm86-limit")
     },
     Rule {
-        subjects: ACCESS,
+        subjects: PROGRAM_ACCESS,
         condition: "must be 0xf3 in virtual-8086 mode",
         reason: "that is what segments are there, and VM entry checks it",
         source: SDM,
@@ -188,7 +227,7 @@ pub(super) static RULES: &[Rule] = &[
         ..entry_vmx("segment-limit")
     },
     Rule {
-        subjects: &[Subject::field("TR.access"), Subject::field("EFER")],
+        subjects: &[Subject::field("TR.access"), Subject::bits("EFER", LMA)],
         condition: "must be a busy TSS (type 11, or 3 outside of long mode), present and usable",
         reason: "a CPU always has a task, and VM entry checks it",
         source: SDM,

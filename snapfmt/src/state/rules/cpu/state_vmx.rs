@@ -1,10 +1,11 @@
 //! SYSENTER, interruptibility, activity: the rest of the guest state that VM entry checks.
 
+use super::super::Chapter;
 use super::super::canonical;
 use super::super::check::Check;
 use super::super::rule::{Basis, Judge, Rule, Severity, Slots, Subject, rule};
 use super::regs::IF;
-use super::{TAKES, VMCX, entry_vmx, registers};
+use super::{SIGN, TAKES, VMCX, entry_vmx, registers};
 use crate::bhyve::records::Vendor;
 
 const INTERRUPTIBILITY: &str = "VMCS_GUEST_INTERRUPTIBILITY";
@@ -17,35 +18,41 @@ const INTERRUPTIBILITY_RESERVED: u64 = !0 << 5;
 
 const HLT: u64 = 1;
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter = Chapter {
+    title: "`vmcx`: other guest state that VM entry checks",
+    rules: RULES,
+    argued: &[],
+    not_rules: &[],
+};
+
+static RULES: &[Rule] = &[
     Rule {
         vendor: Some(Vendor::Intel),
-        subjects: &[Subject::field("VMCS_GUEST_IA32_SYSENTER_CS")],
+        subjects: &[Subject::bits("VMCS_GUEST_IA32_SYSENTER_CS", 0xffff_ffff << 32)],
         condition: "must have 32 bits",
         reason: "the VMCS has no more of it, and no more are restored",
         bhyve: TAKES,
-        source: "Intel SDM vol. 3, appendix B.3.3",
+        source: "Intel SDM vol. 3, \"32-Bit Guest-State Fields\"",
         judge: Judge::Number(|cs| cs >> 32 == 0),
         ..rule("sysenter-cs", VMCX)
     },
     Rule {
         subjects: &[
-            Subject::field("VMCS_GUEST_IA32_SYSENTER_ESP"),
-            Subject::field("VMCS_GUEST_IA32_SYSENTER_EIP"),
+            Subject::bits("VMCS_GUEST_IA32_SYSENTER_ESP", SIGN),
+            Subject::bits("VMCS_GUEST_IA32_SYSENTER_EIP", SIGN),
         ],
         condition: "must be a canonical address",
         reason: "VM entry loads it into an MSR, and checks it",
-        source: "Intel SDM vol. 3, 27.3.1.1",
+        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and MSRs\"",
         judge: Judge::Number(canonical),
         ..entry_vmx("sysenter")
     },
     Rule {
-        subjects: &[Subject::field(INTERRUPTIBILITY), Subject::field("RFLAGS")],
+        subjects: &[Subject::field(INTERRUPTIBILITY), Subject::bits("RFLAGS", IF)],
         condition: "must not have blocking by STI (bit 0) together with MOV SS (1) or without \
                     RFLAGS.IF, nor blocking by SMI (2), nor any above 4",
         reason: "VM entry checks it",
-        source: "Intel SDM vol. 3, 27.3.1.5",
+        source: "Intel SDM vol. 3, \"Checks on Guest Non-Register State\"",
         judge: Judge::Relation(|check| {
             registers(check, INTERRUPTIBILITY, &["RFLAGS"], |state, regs| {
                 let by_sti = state & BLOCKING_BY_STI != 0;
@@ -59,13 +66,13 @@ pub(super) static RULES: &[Rule] = &[
     Rule {
         subjects: &[
             Subject::field(ACTIVITY),
-            Subject::field(INTERRUPTIBILITY),
-            Subject::field("SS.access"),
+            Subject::bits(INTERRUPTIBILITY, BLOCKING),
+            Subject::bits("SS.access", 0b11 << 5),
         ],
         condition: "must be one of 0 to 3; 1 (HLT) only at privilege level 0; and 0 while \
                     interrupts are blocked by STI or MOV SS",
         reason: "VM entry checks it",
-        source: "Intel SDM vol. 3, 27.3.1.5",
+        source: "Intel SDM vol. 3, \"Checks on Guest Non-Register State\"",
         judge: Judge::Relation(activity),
         ..entry_vmx("activity")
     },
@@ -79,7 +86,7 @@ pub(super) static RULES: &[Rule] = &[
         reason: "bhyve has no way to wake a virtual CPU that is shut down (2), or that waits for a \
                  SIPI (3) in the CPU instead of in bhyve",
         bhyve: "resumes; the virtual CPU does not run",
-        source: "Intel SDM vol. 3, 25.4.2",
+        source: "Intel SDM vol. 3, \"Guest Non-Register State\"",
         judge: Judge::Number(|activity| !matches!(activity, 2 | 3)),
         ..rule("activity-asleep", VMCX)
     },

@@ -1,5 +1,6 @@
 //! What belongs to the host that wrote the snapshot, on AMD: physical addresses, CPU numbers.
 
+use super::super::Chapter;
 use super::super::check::Check;
 use super::super::finding::Spot;
 use super::super::rule::{Judge, Needs, Rule, Severity, Subject, rule};
@@ -20,8 +21,14 @@ const ADDRESSES: &[Subject] = &[
     Subject::field(MSR_PERM),
 ];
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter = Chapter {
+    title: "`vmcx`, `vmx`: what belongs to one host, on AMD",
+    rules: RULES,
+    argued: &[],
+    not_rules: &[],
+};
+
+static RULES: &[Rule] = &[
     Rule {
         severity: Severity::HostSpecific,
         vendor: Some(Vendor::Amd),

@@ -1,6 +1,7 @@
 //! What snapshots of 2020 hold twice on AMD, in `vmx` and in `vmcx`, and what they hold of reserved
 //! fields.
 
+use super::super::Chapter;
 use super::super::check::Check;
 use super::super::rule::{Basis, Judge, Needs, Rule, Subject};
 use super::{BOTH, VMX, invalid_svm};
@@ -23,6 +24,9 @@ const TWICE: [(&str, &str); 14] = [
     ("vmcb->state.g_pat", "vmcb.GUEST_PAT[8]"),
 ];
 
+/// The layout of `vmcx` that has a `vmx` beside it.
+const OLD: &str = "vmcx-amd-496";
+
 const PADS: [&str; 7] = [
     "vmcb->state.pad1",
     "vmcb->state.pad2",
@@ -35,8 +39,14 @@ const PADS: [&str; 7] = [
 
 const SVM_C: &str = "sys/amd64/vmm/amd/svm.c svm_snapshot_vmi, svm_snapshot_vmcx (2020)";
 
-/// The rules.
-pub(super) static RULES: &[Rule] = &[
+pub(in super::super) static CHAPTER: Chapter = Chapter {
+    title: "`vmx`: what is there twice, on AMD",
+    rules: RULES,
+    argued: &[],
+    not_rules: &[],
+};
+
+static RULES: &[Rule] = &[
     Rule {
         needs: Needs::Records,
         subjects: &[
@@ -54,6 +64,20 @@ pub(super) static RULES: &[Rule] = &[
             Subject::field("vmcb->state.sysenter_eip"),
             Subject::field("vmcb->state.cr2"),
             Subject::field("vmcb->state.g_pat"),
+            Subject::field("EFER").only(OLD),
+            Subject::field("CR4").only(OLD),
+            Subject::field("CR3").only(OLD),
+            Subject::field("CR0").only(OLD),
+            Subject::field("DR7").only(OLD),
+            Subject::field("RFLAGS").only(OLD),
+            Subject::field("RIP").only(OLD),
+            Subject::field("RSP").only(OLD),
+            Subject::field("RAX").only(OLD),
+            Subject::field("vmcb.SYSENTER_CS[8]").only(OLD),
+            Subject::field("vmcb.SYSENTER_ESP[8]").only(OLD),
+            Subject::field("vmcb.SYSENTER_EIP[8]").only(OLD),
+            Subject::field("CR2").only(OLD),
+            Subject::field("vmcb.GUEST_PAT[8]").only(OLD),
         ],
         condition: "must be what `vmcx` has of the same register",
         reason: "both were copied from the same VMCB while the virtual machine stood still",
@@ -67,7 +91,7 @@ pub(super) static RULES: &[Rule] = &[
         subjects: &[
             Subject::field("vmcb->ctrl.v_tpr"),
             Subject::field("val").nth(0),
-            Subject::field("vmcb.VIRQ[8]"),
+            Subject::bits("vmcb.VIRQ[8]", 0xff).only(OLD),
         ],
         condition: "must be the V_TPR that `vmcx` has (bits 7:0 of VIRQ)",
         reason: "both were copied from the same VMCB while the virtual machine stood still",
@@ -79,7 +103,7 @@ pub(super) static RULES: &[Rule] = &[
     Rule {
         basis: Basis::Unverified,
         needs: Needs::Records,
-        subjects: &[Subject::field("val").nth(2), Subject::field("INTR_SHADOW")],
+        subjects: &[Subject::field("val").nth(2), Subject::field("INTR_SHADOW").only(OLD)],
         condition: "must be INTR_SHADOW of `vmcx`: it seems to be the same",
         reason: "both were copied from the same VMCB while the virtual machine stood still",
         bhyve: "restores `vmx` first, and then what `vmcx` has",
@@ -102,7 +126,7 @@ pub(super) static RULES: &[Rule] = &[
         reason: "newer CPUs keep state there that bhyve of 2020 knew nothing of, and would take up \
                  what they find",
         bhyve: "writes it to the VMCB as it is",
-        source: "sys/amd64/vmm/amd/vmcb.h (2020); AMD APM vol. 2, appendix B",
+        source: "sys/amd64/vmm/amd/vmcb.h (2020); AMD APM vol. 2, \"Layout of VMCB\"",
         judge: Judge::Relation(pads),
         ..invalid_svm("svm-reserved", VMX)
     },

@@ -1,0 +1,15 @@
+//! Which records have rules, so far as the tests go: what is not listed here is not held to them.
+
+use snapfmt::bhyve::Section;
+use snapfmt::state::{Layout, layouts};
+
+/// Records of the kernel that are ruled whole.
+pub(crate) const RULED: [&str; 10] =
+    ["vhpet", "vm", "vmx", "vioapic", "vlapic", "vmcx", "vatpit", "vatpic", "vpmtmr", "vrtc"];
+
+/// Their layouts.
+pub(crate) fn ruled_layouts() -> impl Iterator<Item = &'static Layout> {
+    layouts::all().filter(|layout| {
+        layout.section == Section::Kern && RULED.iter().any(|name| layout.names.contains(name))
+    })
+}
