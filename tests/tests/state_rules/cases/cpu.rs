@@ -4,12 +4,12 @@ use super::{AMD, Case, INTEL, INTEL_4, OLD_AMD, OLD_INTEL, case};
 use crate::fixture::{Edit, set};
 
 /// A field of `vmcx`.
-pub(super) fn cx(key: &'static str, number: u64) -> Edit {
+pub(crate) fn cx(key: &'static str, number: u64) -> Edit {
     set("vmcx", key, number)
 }
 
 /// A register that snapshots of 2020 have twice on AMD.
-pub(super) fn both(old: &'static str, new: &'static str, number: u64) -> [Edit; 2] {
+pub(crate) fn both(old: &'static str, new: &'static str, number: u64) -> [Edit; 2] {
     [set("vmx", old, number), cx(new, number)]
 }
 
