@@ -33,7 +33,7 @@ const SVM: Flag = (0x8000_0001, 0, ECX, 2);
 
 /// Bits of CR4, and the feature that brings each; two bits may come with one, and one with either
 /// of two.
-const CR4: [(u32, Flag); 30] = [
+const CR4: [(u32, Flag); 29] = [
     (0, (1, 0, EDX, 1)),
     (1, (1, 0, EDX, 1)),
     (2, (1, 0, EDX, 4)),
@@ -64,7 +64,6 @@ const CR4: [(u32, Flag); 30] = [
     (27, (7, 1, EAX, 6)),
     (28, (7, 1, EAX, 26)),
     (32, (7, 1, EAX, 17)),
-    (18, XSAVE),
 ];
 
 /// Bits of EFER, likewise. LMSLE (13) is no longer there where a flag says so.

@@ -9,10 +9,12 @@
 //! by means that need no `unsafe`: on FreeBSD by cpucontrol(8), on Linux from a file. Either wants
 //! root.
 
+mod choice;
 mod cpuid;
 mod msr;
 mod tools;
 
+pub use choice::Host;
 use snapfmt::state::HostFacts;
 
 /// Finds out what it can.

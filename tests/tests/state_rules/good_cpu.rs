@@ -1,9 +1,11 @@
 //! States of virtual CPUs that are legal, however rare: they pass.
 
 use snapfmt::bhyve::Section;
-use snapfmt::state::rules::Machine;
+use snapfmt::state::HostFacts;
+use snapfmt::state::rules::{self, Machine, Missing, Needs};
 
 use crate::cases::cpu::{both, cx, pae, protected, real_mode, vm86};
+use crate::cases::cpu_host::{EPYC, XEON, good};
 use crate::cases::{AMD, INTEL, INTEL_4, OLD_AMD, OLD_INTEL};
 use crate::fixture::{Edit, Fixture, set};
 use crate::good::passes;
@@ -161,7 +163,7 @@ fn a_virtual_cpu_that_was_never_started_passes() {
     passes("AMD", &amd, &[]);
 }
 
-/// Of 2020 the slots of virtual CPUs that the machine does not have are just that: here it has them.
+/// In 2020 the slots of virtual CPUs that the machine does not have are such: here it has them.
 #[test]
 fn a_virtual_cpu_of_2020_that_was_never_started_passes() {
     for name in [OLD_INTEL, OLD_AMD] {
@@ -218,5 +220,37 @@ fn layouts_between_2020_and_14_are_ruled_alike() {
         let dr6 = fixture.with(&[cx("vmxctx->guest_dr6", 1 << 32)]).check(None, None);
         let rules: Vec<_> = dr6.failing().map(|finding| finding.rule.id).collect();
         assert_eq!(rules, ["dr6-vmx"], "{id}");
+    }
+}
+
+#[test]
+fn every_fixture_can_go_to_a_host_of_its_kind() {
+    for (name, vendor) in [(INTEL, XEON), (INTEL_4, XEON), (OLD_INTEL, XEON), (AMD, EPYC)] {
+        let report = Fixture::of(name).check(None, Some(&good(vendor)));
+        assert_eq!(report.failing().count(), 0, "{name}");
+        let host = report.not_checked.iter().filter(|not| not.rule.id.starts_with("host-"));
+        assert_eq!(host.count(), 0, "{name}");
+    }
+}
+
+/// Each fact that is missing is named, with the reason why, by each rule that needs it.
+#[test]
+fn facts_that_are_not_known_are_listed_and_not_passed() {
+    let mut facts = HostFacts::new();
+    facts.unknown.insert("entry_ctls".to_owned(), "MSRs are for root".to_owned());
+    let mut named = Vec::new();
+    for name in [INTEL, AMD] {
+        let report = Fixture::of(name).check(None, Some(&facts));
+        assert_eq!(report.failing().count(), 0);
+        for not in &report.not_checked {
+            if let Missing::Fact { name, why } = &not.why {
+                assert_eq!(why == "MSRs are for root", *name == "entry_ctls");
+                named.push(not.rule.id);
+            }
+        }
+    }
+    let needs = |rule: &&rules::Rule| rule.needs == Needs::Host && !rule.id.starts_with("lapic-");
+    for rule in rules::all().filter(needs) {
+        assert!(named.contains(&rule.id), "{}", rule.id);
     }
 }

@@ -207,6 +207,10 @@ impl fmt::Display for Subject {
             Span::Range(at, 1) => write!(f, " byte {at}"),
             Span::Range(at, len) => write!(f, " bytes {at} to {}", at + len.saturating_sub(1)),
             Span::Rest => f.write_str(" bytes without a name"),
+        }?;
+        match self.layouts.trim_end_matches('-') {
+            "" => Ok(()),
+            layouts => write!(f, " of {layouts}"),
         }
     }
 }

@@ -19,8 +19,8 @@ const SVME: u64 = 1 << 12;
 impl Machine<'_> {
     /// Whether the machine has that virtual CPU, and it goes on where its registers say.
     ///
-    /// The first always does. Another does not if the snapshot says that it waits, or if it has never
-    /// run, by its registers.
+    /// The first always does. Another does not if the snapshot says that it waits, or if it has
+    /// never run, by its registers.
     #[must_use]
     pub fn runs(&self, vcpu: u32) -> bool {
         vcpu < self.ncpus && (vcpu == 0 || !self.waits(vcpu) && !self.untouched(vcpu))

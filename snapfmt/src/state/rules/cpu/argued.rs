@@ -94,7 +94,8 @@ static ARGUED: &[Argued] = &[
         records: BOTH,
         subjects: fields!["DR6", "DR7", "vmxctx->guest_dr6", "vmcb->state.dr6"],
         class: Class::Free,
-        because: "the CPU sets reserved bits right when it loads the register, and takes any others",
+        because: "the CPU sets reserved bits right when it loads the register, and takes any \
+                  others",
     },
     Argued {
         records: VMCX,
@@ -298,8 +299,8 @@ static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "vmcx CR0 on Intel",
         fact: "NE is set, NW and CD are clear, and reserved bits below 32 are clear",
-        because: "the kernel sets and clears them before it writes the VMCS, and VM entry leaves the \
-                  rest alone",
+        because: "the kernel sets and clears them before it writes the VMCS, and VM entry leaves \
+                  the rest alone",
     },
     NotRule {
         about: "vmcx CR4",

@@ -124,8 +124,8 @@ static RULES: &[Rule] = &[
         subjects: &[Subject::bits("CR4", PCIDE), Subject::bits("EFER", LMA)],
         condition: "must have PCIDE (bit 17) in long mode only",
         reason: "process-context identifiers belong to long mode; no CPU can leave it with them on",
-        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and MSRs\"; \
-                 AMD APM vol. 2, \"CR4 Register\"",
+        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and \
+                 MSRs\"; AMD APM vol. 2, \"CR4 Register\"",
         judge: Judge::Relation(|check| {
             registers(check, "CR4", &["EFER"], |cr4, regs| cr4 & PCIDE == 0 || regs.long());
         }),

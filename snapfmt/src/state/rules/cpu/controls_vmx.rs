@@ -46,7 +46,8 @@ static RULES: &[Rule] = &[
         subjects: &[Subject::bits("VMCS_ENTRY_CTLS", LONG_MODE), Subject::bits("EFER", LMA)],
         condition: "must have \"IA-32e mode guest\" (bit 9) if, and only if, EFER has LMA (bit 10)",
         reason: "VM entry checks that the two are the same",
-        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and MSRs\"",
+        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and \
+                 MSRs\"",
         judge: Judge::Relation(|check| {
             registers(check, "VMCS_ENTRY_CTLS", &["EFER"], |controls, regs| {
                 !regs.agree_on_long() || (controls & LONG_MODE != 0) == regs.long()
@@ -59,9 +60,9 @@ static RULES: &[Rule] = &[
         vendor: Some(Vendor::Intel),
         subjects: &[Subject::field("VMCS_EXIT_CTLS")],
         condition: "must be 0x33efff",
-        reason: "it is what bhyve sets, on whatever CPU; without \"load EFER\" the host would go on \
-                 with the guest's, without \"host address space size\" not in 64-bit mode, and with \
-                 others with state that bhyve never set",
+        reason: "it is what bhyve sets, on whatever CPU; without \"load EFER\" the host would go \
+                 on with the guest's, without \"host address space size\" not in 64-bit mode, and \
+                 with others with state that bhyve never set",
         bhyve: "writes it to the VMCS as it is",
         source: VMX_C,
         judge: Judge::Number(|controls| controls == EXIT),

@@ -16,8 +16,8 @@ static RULES: &[Rule] = &[
         vendor: Some(Vendor::Intel),
         subjects: &[Subject::bits("vmxctx->guest_dr6", UPPER)],
         condition: "must have 32 bits",
-        reason: "the host loads it with MOV DR6 before it enters the guest, which raises #GP in the \
-                 kernel for any other value",
+        reason: "the host loads it with MOV DR6 before it enters the guest, which raises #GP in \
+                 the kernel for any other value",
         bhyve: "resumes; the first entry into the guest ends in \"general protection fault while \
                 in kernel mode\"",
         source: "sys/amd64/vmm/intel/vmx.c vmx_dr_enter_guest; \

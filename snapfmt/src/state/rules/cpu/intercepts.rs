@@ -85,8 +85,8 @@ static RULES: &[Rule] = &[
     Rule {
         subjects: &[Subject::bits(INST2.key, INST2.always)],
         condition: "must have all of 0xc01: VMRUN MONITOR MWAIT",
-        reason: "without VMRUN, the CPU refuses to enter the guest; the others are what bhyve always \
-                 sets",
+        reason: "without VMRUN, the CPU refuses to enter the guest; the others are what bhyve \
+                 always sets",
         judge: Judge::Number(|word| word & INST2.always == INST2.always),
         ..word("svm-inst2-intercept")
     },

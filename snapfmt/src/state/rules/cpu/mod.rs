@@ -3,9 +3,9 @@
 //! What the manuals of the CPUs ask for before a guest is entered, and what bhyve relies on: a file
 //! for each theme. Rules for VMX and for SVM differ, and each says whose it is.
 //!
-//! A CPU that stops running a guest stores what it would itself accept. So a rule out of a manual can
-//! be broken by no state that a CPU has stored, as long as it does not depend on a control that is
-//! not in the record: "unrestricted guest" is the one that matters.
+//! A CPU that stops running a guest stores what it would itself accept. So a rule out of a manual
+//! can be broken by no state that a CPU has stored, as long as it does not depend on a control that
+//! is not in the record: "unrestricted guest" is the one that matters.
 
 mod argued;
 mod control_registers;
@@ -103,7 +103,8 @@ const fn invalid_svm(id: &'static str, records: &'static [&'static str]) -> Rule
     Rule {
         vendor: Some(Vendor::Amd),
         bhyve: TAKES,
-        source: "AMD APM vol. 2, \"Canonicalization and Consistency Checks\" and \"Layout of VMCB\"",
+        source: "AMD APM vol. 2, \"Canonicalization and Consistency Checks\" and \"Layout of \
+                 VMCB\"",
         ..rule(id, records)
     }
 }

@@ -62,8 +62,8 @@ impl Segment {
     }
 }
 
-/// Judges segments of each virtual CPU, with the registers around. What is wrong with them is in one
-/// of their fields, which `at` picks.
+/// Judges segments of each virtual CPU, with the registers around. What is wrong with them is in
+/// one of their fields, which `at` picks.
 pub(super) fn segments(
     check: &mut Check<'_, '_>,
     which: &[Keys],

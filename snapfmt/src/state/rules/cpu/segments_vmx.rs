@@ -182,7 +182,8 @@ static RULES: &[Rule] = &[
             Subject::field("FS.access"),
             Subject::field("GS.access"),
         ],
-        condition: "must be accessed, and readable if code, with S (bit 4) and P (bit 7), if usable",
+        condition: "must be accessed, and readable if code, with S (bit 4) and P (bit 7), if \
+                    usable",
         reason: "VM entry checks it",
         source: SDM,
         judge: Judge::Relation(|check| {

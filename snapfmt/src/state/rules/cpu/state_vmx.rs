@@ -43,7 +43,8 @@ static RULES: &[Rule] = &[
         ],
         condition: "must be a canonical address",
         reason: "VM entry loads it into an MSR, and checks it",
-        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and MSRs\"",
+        source: "Intel SDM vol. 3, \"Checks on Guest Control Registers, Debug Registers, and \
+                 MSRs\"",
         judge: Judge::Number(canonical),
         ..entry_vmx("sysenter")
     },

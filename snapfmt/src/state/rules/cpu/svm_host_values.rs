@@ -49,8 +49,9 @@ static RULES: &[Rule] = &[
         needs: Needs::Records,
         subjects: ADDRESSES,
         condition: "must be a page below 2^52, and the same for all virtual CPUs",
-        reason: "a virtual machine has one nested page table and one map each of ports and MSRs: an \
-                 address of its own was not written by bhyve, and says where the CPU looks for them",
+        reason: "a virtual machine has one nested page table and one map each of ports and MSRs: \
+                 an address of its own was not written by bhyve, and says where the CPU looks for \
+                 them",
         bhyve: "writes it to the VMCB as it is",
         source: "sys/amd64/vmm/amd/svm.c svm_init (2020)",
         judge: Judge::Relation(addresses),
