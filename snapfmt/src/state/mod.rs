@@ -41,6 +41,7 @@ mod fields;
 mod form;
 pub mod gate;
 pub mod generic;
+pub mod host;
 pub mod layouts;
 mod misfit;
 mod plan;
@@ -54,6 +55,7 @@ mod value;
 pub use evidence::{Evidence, base};
 pub use fields::Fields;
 pub use form::{Form, FormError};
+pub use host::HostFacts;
 pub use misfit::{Misfit, Unknown, Why};
 pub use schema::{
     Definition, Field, Group, Item, Kind, Layout, Part, Repeat, Shape, Sign, Test, Width,

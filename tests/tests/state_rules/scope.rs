@@ -4,8 +4,8 @@ use snapfmt::bhyve::Section;
 use snapfmt::state::{Layout, layouts};
 
 /// Records of the kernel that are ruled whole.
-pub(crate) const RULED: [&str; 8] =
-    ["vhpet", "vm", "vioapic", "vlapic", "vatpit", "vatpic", "vpmtmr", "vrtc"];
+pub(crate) const RULED: [&str; 10] =
+    ["vhpet", "vm", "vmx", "vioapic", "vlapic", "vmcx", "vatpit", "vatpic", "vpmtmr", "vrtc"];
 
 /// Their layouts.
 pub(crate) fn ruled_layouts() -> impl Iterator<Item = &'static Layout> {

@@ -50,7 +50,7 @@ impl Judgement {
     ) -> Self {
         let state = rules::check(machine, ram, host);
         let judged = |finding: &StateFinding, section: Section, name: &str| {
-            let layout = false;
+            let layout = matches!(finding.rule.judge, rules::Judge::Layout);
             layout && finding.section == section && finding.record == name
         };
         let unknown = machine.unknown().filter_map(|(record, why)| {

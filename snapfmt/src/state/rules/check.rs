@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ptr;
 
-use super::facts::HostFacts;
 use super::finding::{Spot, StateFinding};
 use super::machine::{Known, Machine, StateRecord};
 use super::memory::GuestRam;
 use super::report::{Missing, NotChecked, Report};
 use super::rule::{Judge, Needs, Rule, Slots, Span, Subject};
 use crate::limits;
+use crate::state::host::HostFacts;
 use crate::state::value::{little_endian, signed};
 use crate::state::{FieldRef, Scope, Shape, Unknown};
 
@@ -76,6 +76,20 @@ impl<'c, 'a> Check<'c, 'a> {
         self.host
     }
 
+    /// A fact of the host, by its name in a file of facts. If it is not known, that is noted.
+    pub fn fact<T>(
+        &mut self,
+        name: &'static str,
+        of: impl Fn(&'c HostFacts) -> Option<T>,
+    ) -> Option<T> {
+        let host = self.host?;
+        let fact = of(host);
+        if fact.is_none() {
+            self.lacks(Missing::Fact { name, why: host.why_unknown(name).to_owned() });
+        }
+        fact
+    }
+
     /// The records of a family whose fields are known.
     pub fn records(
         &self,
@@ -95,9 +109,10 @@ impl<'c, 'a> Check<'c, 'a> {
         &self,
         family: &'static str,
     ) -> impl Iterator<Item = (Known<'c, 'a>, Scope<'c, 'a>)> + use<'c, 'a> {
-        let most = self.most();
+        let (machine, which) = (self.machine, self.rule.slots);
         self.records(family).flat_map(move |known| {
-            let slots = known.fields.vcpus().take_while(move |slot| slot.index() < most);
+            let slots = known.fields.vcpus();
+            let slots = slots.filter(move |slot| spoken_of(machine, which, slot.index()));
             slots.map(move |slot| (known, slot))
         })
     }
@@ -138,17 +153,16 @@ impl<'c, 'a> Check<'c, 'a> {
         }
     }
 
-    fn most(&self) -> u32 {
-        match self.rule.slots {
-            Slots::Used => self.machine.ncpus,
-            Slots::All => u32::MAX,
-        }
-    }
-
     /// Whether the machine has what the rule speaks of.
     fn concerned(&self) -> bool {
         let mut subjects = self.rule.subjects.iter();
-        subjects.any(|subject| self.own().any(|known| known.fields.layout().has(subject.key)))
+        subjects.any(|subject| {
+            let has = |known: Known<'_, '_>| {
+                let layout = known.fields.layout();
+                subject.speaks_of(layout) && layout.has(subject.key)
+            };
+            self.own().any(has)
+        })
     }
 
     fn run(&mut self) {
@@ -211,12 +225,15 @@ impl<'c, 'a> Check<'c, 'a> {
 
     /// Judges every subject of the rule alone.
     fn each(&mut self, good: impl Fn(&[u8]) -> bool) {
-        let most = self.most();
+        let (machine, which) = (self.machine, self.rule.slots);
         for known in self.own() {
             for subject in self.rule.subjects {
+                if !subject.speaks_of(known.fields.layout()) {
+                    continue;
+                }
                 for field in known.fields.root().all(subject.key) {
                     let other = |wanted| field.occurrence() != wanted;
-                    if field.vcpu().is_some_and(|vcpu| vcpu >= most)
+                    if field.vcpu().is_some_and(|vcpu| !spoken_of(machine, which, vcpu))
                         || subject.occurrence.is_some_and(other)
                     {
                         continue;
@@ -264,5 +281,14 @@ impl<'c, 'a> Check<'c, 'a> {
             report.more.push((rule, self.more));
         }
         report.not_checked.extend(self.missing.into_iter().map(|why| NotChecked { rule, why }));
+    }
+}
+
+/// Whether a rule speaks of a virtual CPU.
+fn spoken_of(machine: &Machine<'_>, slots: Slots, vcpu: u32) -> bool {
+    match slots {
+        Slots::Running => machine.runs(vcpu),
+        Slots::Used => vcpu < machine.ncpus,
+        Slots::All => true,
     }
 }

@@ -21,8 +21,8 @@
 
 mod check;
 pub mod class;
+mod cpu;
 mod device;
-mod facts;
 mod finding;
 mod kept;
 mod lapic_service;
@@ -31,6 +31,7 @@ mod machine;
 mod memory;
 mod report;
 mod rule;
+mod running;
 mod vatpic;
 mod vatpit;
 mod vhpet;
@@ -41,8 +42,8 @@ mod vrtc;
 
 use class::Argued;
 
+pub use super::host::HostFacts;
 pub use check::{Check, check};
-pub use facts::HostFacts;
 pub use finding::{Spot, StateFinding, Value};
 pub use kept::KeptRam;
 pub use machine::{Known, Machine, StateRecord};
@@ -76,7 +77,7 @@ static CHAPTERS: &[&Chapter] = &[
 
 /// All that is known, in the order of the records.
 pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
-    CHAPTERS.iter().chain(device::CHAPTERS).copied()
+    CHAPTERS.iter().chain(cpu::CHAPTERS).chain(device::CHAPTERS).copied()
 }
 
 /// Every rule.

@@ -53,8 +53,15 @@ pub enum Missing {
     Ram,
     /// Guest memory at an address, which cannot be read.
     RamAt(u64),
-    /// Facts of the host that is to restore it, or one of them.
+    /// Facts of the host that is to restore it.
     Host,
+    /// One of these facts.
+    Fact {
+        /// Its name in a file of facts.
+        name: &'static str,
+        /// Why it is not known.
+        why: String,
+    },
     /// The maker of the CPU: the sizes of records do not tell.
     Vendor,
     /// The fields of a record.
@@ -72,6 +79,9 @@ impl fmt::Display for Missing {
             Self::Ram => f.write_str("guest memory was not read"),
             Self::RamAt(gpa) => write!(f, "guest memory at {gpa:#x} cannot be read"),
             Self::Host => f.write_str("facts of the host are not known"),
+            Self::Fact { name, why } => {
+                write!(f, "{name} of the host is not known: {}", why.escape_debug())
+            }
             Self::Vendor => f.write_str("the maker of the CPU is not known"),
             Self::Fields { section, record } => {
                 write!(f, "the fields of {section} record {} are not known", record.escape_debug())

@@ -122,7 +122,7 @@ static RULES: &[Rule] = &[
         basis: Basis::Unverified,
         needs: Needs::Records,
         records: &["vm", "vmcx"],
-        subjects: &[Subject::field("vcpu->nextrip"), Subject::field("RIP")],
+        subjects: &[Subject::field("vcpu->nextrip").only("vm-"), Subject::field("RIP")],
         condition: "must be RIP, or the instruction after it",
         reason: "it is what follows the instruction of the last exit, and takes the place of RIP",
         bhyve: "resumes the guest there, whatever RIP is",
@@ -154,9 +154,7 @@ fn xcr0(value: u64) -> bool {
 }
 
 fn xcr0_of_host(check: &mut Check<'_, '_>) {
-    let Some(mask) = check.host().and_then(|host| host.xcr0) else {
-        return check.lacks(super::Missing::Host);
-    };
+    let Some(mask) = check.fact("xcr0", |host| host.xcr0.map(|mask| mask.0)) else { return };
     for (known, slot) in check.slots("vm") {
         if let Some(field) = slot.get(XCR0)
             && field.u64().is_some_and(|value| value & !mask != 0)
