@@ -22,7 +22,7 @@ pub(crate) struct Ledger {
     header: Digest,
     rest: Rest,
     machine: Option<Machine>,
-    meta: Option<Meta>,
+    meta: Option<(Meta, Vec<u8>)>,
     rank: u8,
     parts: Vec<PartRef>,
     maps: Vec<MapRef>,
@@ -130,13 +130,13 @@ impl Ledger {
         if let Some(vm) = self.vm() {
             agreement::with_vm(&meta, vm)?;
         }
-        self.meta = Some(meta);
+        self.meta = Some((meta, text.text.clone()));
         Ok(())
     }
 
     /// `.meta`, once its part went by.
     pub(crate) fn parsed_meta(&self) -> Option<&Meta> {
-        self.meta.as_ref()
+        self.meta.as_ref().map(|(meta, _)| meta)
     }
 
     /// Takes note of a part that the index lists by itself. A record may come once (§5.4.2).
@@ -228,7 +228,7 @@ impl Ledger {
 
     /// `.meta`, if there is one, has to list exactly the records that went by.
     pub(crate) fn check_records(&self) -> Result<(), Fault> {
-        let compared = |meta| agreement::with_records(meta, self.records());
+        let compared = |(meta, _): &(Meta, Vec<u8>)| agreement::with_records(meta, self.records());
         self.meta.as_ref().map_or(Ok(()), compared)
     }
 
@@ -238,10 +238,15 @@ impl Ledger {
         let Some(vm) = self.vm() else { return Vec::new() };
         let memsize = vm.memory.size();
         match &self.meta {
-            Some(meta) => check(meta, self.records, memsize),
+            Some((meta, _)) => check(meta, self.records, memsize),
             None if self.records().next().is_none() => Vec::new(),
             None => check(&agreement::without_text(vm, self.records()), self.records, memsize),
         }
+    }
+
+    /// The text of `.meta`, once its part went by; empty without one.
+    pub(crate) fn meta_text(&self) -> &[u8] {
+        self.meta.as_ref().map_or(&[], |(_, text)| text)
     }
 
     /// The identity of the state so far, if its memory has this root.

@@ -9,9 +9,13 @@
 //!                                         │
 //!                                       ledger   (what went by, and the index over it)
 //!                                         │
-//!   bytes ──▶ read::Walk    from front to back, once    ──▶ Verified ──▶ DeviceState
-//!         ├─▶ read::Seeker  straight to one part        ──▶ Quick
+//!   bytes ──▶ read::Walk    from front to back, once    ──▶ Verified ─┐
+//!         ├─▶ read::Seeker  straight to one part        ──▶ Quick     │
 //!         └─▶ read::Chain   a full file and its deltas  ──▶ Verified of each, pages of the state
+//!                                                                     │
+//!   three files ──────────── state::rules ──▶ state::gate::Judged ◀───┘
+//!                                                     │
+//!                                          clear(Policy) ──▶ DeviceState ──▶ what restores it
 //!
 //!   two states, area by area ── delta::compare ──▶ Change ──▶ write::DeltaWriter
 //! ```
@@ -20,8 +24,8 @@
 //! `limits, error, cursor, digest <- nvlist <- layout, memory, part <- ledger <- read | write`, and
 //! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
 //! against the parts. `delta` knows `memory` alone, and `read` lends it areas of chains. `read` and
-//! `write` do not know each other. `state` knows what fields a device record has; of the crate it
-//! uses `limits`, `nvlist` and `bhyve`.
+//! `write` do not know each other. `state` knows what fields a device record has and which values are
+//! good; of the crate it uses `limits`, `nvlist` and `bhyve`. `read` lends it records.
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.
@@ -37,11 +41,13 @@
 //!   those of the parent. [`read::Chain::check`] gives the pages of a state, and there is no other
 //!   road from deltas to whole memory.
 //! * [`part::extent::Head`]: which leaf each page has to have, and not that it has it.
-//! * [`read::DeviceState`]: a device record out of a file that was checked. There is no other road
-//!   to one.
+//! * [`state::gate::DeviceState`]: the device state of a machine out of a file that was checked, or
+//!   out of three files, that no rule fails but those that a person has accepted. There is no other
+//!   road to one, and what restores a machine takes nothing else.
 //! * [`read::claim::Claim`]: nothing. It can be shown.
 //!
-//! None of them promises that nobody forged the file, or that a host kernel survives the state.
+//! None of them promises that nobody forged the file. [`state::rules`] says what is known of the
+//! values that a host kernel survives; nobody has proved that it is all.
 
 mod agreement;
 pub mod bhyve;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cmd::{completions, diff, inspect, man, nvlist, pack, unpack, verify};
+use crate::cmd::{completions, diff, host_facts, inspect, man, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
@@ -34,6 +34,7 @@ enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Nvlist(nvlist::Args),
+    HostFacts(host_facts::Args),
     #[command(hide = true)]
     Completions(completions::Args),
     #[command(hide = true)]
@@ -53,6 +54,7 @@ impl Cli {
             Command::Verify(args) => verify::run(args, stop),
             Command::Diff(args) => diff::run(args, stop),
             Command::Nvlist(args) => nvlist::run(args, stop),
+            Command::HostFacts(args) => host_facts::run(args, stop),
             Command::Completions(args) => completions::run(args, Cli::command()),
             Command::Man(args) => man::run(args, Cli::command()),
         }

@@ -23,6 +23,7 @@ pub mod packed;
 pub mod properties;
 pub mod records;
 pub mod reseal;
+pub mod sets;
 pub mod snapshot_vectors;
 pub mod spec_rules;
 pub mod states;

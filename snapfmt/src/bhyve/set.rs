@@ -44,7 +44,7 @@ pub struct Segment {
 }
 
 /// Where guest memory lies: the file has no hole, the guest's address space has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RamLayout {
     memsize: u64,
 }

@@ -8,6 +8,7 @@
 pub mod chain;
 pub mod claim;
 mod index;
+mod kept;
 mod listed;
 mod seek;
 mod stream;
@@ -17,10 +18,11 @@ mod verified;
 mod walk;
 
 pub use chain::{Chain, ChainError, CheckError, StoredArea};
+pub use kept::Kept;
 pub use listed::Part;
 pub use seek::{Quick, ReadAt, ReadError, Seeker};
 pub use stream::{StreamError, read_all};
 pub use survey::{Survey, survey};
 pub use tables::Tables;
-pub use verified::{DeviceState, Unsettled, Verified};
+pub use verified::{Unsettled, Verified};
 pub use walk::{Walk, Want};

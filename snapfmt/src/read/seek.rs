@@ -25,7 +25,9 @@ use crate::part::vm::Vm;
 use crate::read::index::{record_listed, same};
 use crate::read::listed::{Part, open_listed};
 use crate::read::tables::Tables;
-use crate::read::verified::{DeviceState, Verified, admit};
+use crate::read::verified::{Verified, origin};
+use crate::state::gate::Judgement;
+use crate::state::rules::{GuestRam, HostFacts};
 
 /// Something that can be read at an offset.
 pub trait ReadAt {
@@ -102,6 +104,7 @@ pub struct Seeker<S> {
 pub struct Quick {
     vm: Vm,
     index: Index,
+    meta_text: Vec<u8>,
     findings: Vec<Finding>,
     /// Where memory parts begin, and where they end.
     pub(super) memory_at: u64,
@@ -121,13 +124,20 @@ impl Quick {
         &self.findings
     }
 
-    /// Admits a record of this file: as [`Verified::admit`](crate::read::Verified::admit). RAM has
-    /// not been checked then, and a restore needs both.
+    /// What the rules of device state say of the records of this file, in its order. Nothing can be
+    /// restored on this alone: RAM has not been checked, and a restore needs both. See
+    /// [`Verified::judge`].
     ///
     /// # Errors
-    /// The record.
-    pub fn admit(&self, record: Record) -> Result<DeviceState, Box<Record>> {
-        admit(&self.index, &self.findings, record)
+    /// The records, if they are not all of those that the index of this file lists.
+    pub fn judge(
+        &self,
+        records: Vec<Record>,
+        ram: Option<&dyn GuestRam>,
+        host: Option<&HostFacts>,
+    ) -> Result<Judgement, Vec<Record>> {
+        let origin = origin(&self.index, &self.meta_text, records)?;
+        Ok(Judgement::of(&origin.machine(), self.findings.clone(), ram, host))
     }
 }
 
@@ -252,9 +262,10 @@ impl<S: ReadAt> Seeker<S> {
         if self.index.maps.is_empty() || memory.is_some() {
             same("the offset of INDEX", &self.trailer.index_at, &free, "§2.1").map_err(wrong)?;
         }
-        let findings = ledger.findings();
+        let (findings, meta_text) = (ledger.findings(), ledger.meta_text().to_owned());
         let (memory_at, memory_end) = memory.unwrap_or((free, self.trailer.index_at));
-        Ok(Quick { vm, index: self.index.clone(), findings, memory_at, memory_end })
+        let index = self.index.clone();
+        Ok(Quick { vm, index, meta_text, findings, memory_at, memory_end })
     }
 
     /// Checks all MAP parts, giving each to `each`; `memory_root` is recomputed from them.
@@ -376,7 +387,8 @@ impl<S: ReadAt> Seeker<S> {
     pub(super) fn verified(&self, quick: &Quick) -> Verified {
         let (header, vm) = (self.header.clone(), quick.vm.clone());
         let (index, findings) = (quick.index.clone(), quick.findings.clone());
-        Verified::new(header, vm, index, findings, &self.trailer, None)
+        let meta = (quick.meta_text.clone(), findings);
+        Verified::new(header, vm, index, meta, &self.trailer, None)
     }
 
     /// Reads and checks one record alone; nothing if the index does not list it.

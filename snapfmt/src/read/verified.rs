@@ -1,15 +1,18 @@
-//! What only a complete check can make (laws 1 and 4).
+//! What only a complete check can make (law 1), and the way from there to device state (law 4).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::bhyve::{Finding, Severity};
+use crate::bhyve::{self, Finding, Meta};
 use crate::digest::Digest;
 use crate::layout::header::Header;
 use crate::layout::trailer::Trailer;
-use crate::part::device::{Record, RecordId};
+use crate::part::device::Record;
 use crate::part::extent::DeltaExtent;
 use crate::part::index::Index;
 use crate::part::vm::Vm;
+use crate::state::gate::{Judged, Origin};
+use crate::state::rules::{GuestRam, HostFacts};
 
 /// What a check of a delta alone leaves open (§13.4): `memory_root`, which `content` is then said
 /// for; and these.
@@ -44,7 +47,8 @@ impl fmt::Display for Unsettled {
 }
 
 /// A file in which every digest has matched over the bytes as read, and every part agrees with the
-/// index. Intact and well formed; not therefore authentic, nor a state that a machine can be in.
+/// index. Intact and well formed; not therefore authentic, nor a state that a machine can be in:
+/// [`judge`](Self::judge) says whether it is one that a host survives.
 /// What a delta says of its state was only checked together with its parents, see
 /// [`unsettled`](Self::unsettled).
 ///
@@ -59,6 +63,7 @@ pub struct Verified {
     header: Header,
     vm: Vm,
     index: Index,
+    meta_text: Vec<u8>,
     findings: Vec<Finding>,
     root: Digest,
     size: u64,
@@ -70,12 +75,12 @@ impl Verified {
         header: Header,
         vm: Vm,
         index: Index,
-        findings: Vec<Finding>,
+        (meta_text, findings): (Vec<u8>, Vec<Finding>),
         trailer: &Trailer,
         unsettled: Option<Unsettled>,
     ) -> Self {
         let (root, size) = (trailer.root, trailer.size);
-        Self { header, vm, index, findings, root, size, unsettled }
+        Self { header, vm, index, meta_text, findings, root, size, unsettled }
     }
 
     /// What was not checked because it takes the parent; nothing of a full file, and of a delta
@@ -121,73 +126,52 @@ impl Verified {
         self.size
     }
 
-    /// Admits a record that came out of this file while it was checked. Given back is a record of
-    /// another file, and any record of a file that breaks a structure rule.
+    /// The text of `.meta`.
+    #[must_use]
+    pub fn meta_text(&self) -> &[u8] {
+        &self.meta_text
+    }
+
+    /// Holds the records that came out of this file while it was checked, in its order, against the
+    /// rules of device state, as [`Judged::of_files`] does with three files. Only what passes those
+    /// may be restored; and nothing of a delta whose parents were not read
+    /// ([`unsettled`](Self::unsettled)).
     ///
     /// # Errors
-    /// The record.
-    pub fn admit(&self, record: Record) -> Result<DeviceState, Box<Record>> {
-        admit(&self.index, &self.findings, record)
+    /// The records, if they are not all of those that the index of this file lists.
+    pub fn judge(
+        &self,
+        records: Vec<Record>,
+        ram: Option<&dyn GuestRam>,
+        host: Option<&HostFacts>,
+    ) -> Result<Judged, Vec<Record>> {
+        let origin = origin(&self.index, &self.meta_text, records)?;
+        let whole = origin.whole && self.unsettled.is_none();
+        Ok(Origin { whole, ..origin }.judge(self.findings.clone(), ram, host))
     }
 }
 
-/// The one place where a [`DeviceState`] is made.
-pub(super) fn admit(
+/// The state in the records of a file, if they are those that its index lists.
+pub(super) fn origin(
     index: &Index,
-    findings: &[Finding],
-    record: Record,
-) -> Result<DeviceState, Box<Record>> {
-    let listed = index.parts.iter().any(|part| part.record.as_ref() == Some(record.id()));
-    let refused = findings.iter().any(|finding| finding.severity() == Severity::Refuse);
-    if listed && !refused { Ok(DeviceState(record)) } else { Err(Box::new(record)) }
-}
-
-/// A device record that may be given to a restore: its bytes matched their digests, the index of
-/// the same file lists it, and the file breaks no structure rule. There is no other way to make
-/// one: no constructor, `Default`, `From` or deserialisation.
-///
-/// Rules about fields (what values a kernel survives) are not part of this yet.
-///
-/// A record alone is not enough, whatever part it came out of:
-///
-/// ```compile_fail,E0423
-/// use snapfmt::part::device::Record;
-/// use snapfmt::read::DeviceState;
-/// fn unchecked(record: Record) -> DeviceState {
-///     DeviceState(record)
-/// }
-/// ```
-///
-/// ```compile_fail,E0277
-/// use snapfmt::part::device::Record;
-/// use snapfmt::read::DeviceState;
-/// fn converted(record: Record) -> DeviceState {
-///     record.into()
-/// }
-/// ```
-///
-/// The same signatures compile where a verified file stands between:
-///
-/// ```
-/// use snapfmt::part::device::Record;
-/// use snapfmt::read::{DeviceState, Verified};
-/// fn checked(file: &Verified, record: Record) -> Result<DeviceState, Box<Record>> {
-///     file.admit(record)
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceState(Record);
-
-impl DeviceState {
-    /// What identifies it.
-    #[must_use]
-    pub fn id(&self) -> &RecordId {
-        self.0.id()
+    text: &[u8],
+    records: Vec<Record>,
+) -> Result<Origin, Vec<Record>> {
+    let listed = index.parts.iter().filter_map(|part| part.record.as_ref());
+    if !listed.eq(records.iter().map(Record::id)) {
+        return Err(records);
     }
-
-    /// The bytes, as bhyve wrote them.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.0.bytes()
-    }
+    let Ok(meta) = Meta::parse(text) else { return Err(records) };
+    // Sections and names are those of `.meta`, each once.
+    let mut bytes: BTreeMap<_, _> = records
+        .into_iter()
+        .map(|record| ((record.id().section.clone(), record.id().name.clone()), record))
+        .collect();
+    let mut of = |entry: &bhyve::Record| {
+        let key = (meta.key(entry.section).to_owned(), entry.name.clone());
+        bytes.remove(&key).map(Record::into_bytes)
+    };
+    let records: Vec<_> = meta.records.iter().map(&mut of).collect();
+    let whole = records.iter().all(Option::is_some);
+    Ok(Origin { text: text.to_owned(), meta, records, whole })
 }

@@ -44,7 +44,8 @@ struct PlacedIndex {
     at: u64,
     length: u64,
     root: Digest,
-    findings: Vec<Finding>,
+    /// The text of `.meta`, and what the structure rules say.
+    meta: (Vec<u8>, Vec<Finding>),
 }
 
 /// Checks a file from front to back. A walk that has failed stays failed.
@@ -209,14 +210,14 @@ impl Walk {
             Kind::Map => Part::Map(self.map(&part)?),
             Kind::Index => {
                 let index = Index::open(&part)?;
-                let findings = self.ledger.findings();
+                let meta = (self.ledger.meta_text().to_owned(), self.ledger.findings());
                 let seen = self
                     .ledger
                     .index(Some(index.memory_root))
                     .map_err(|fault| part.wrong(fault))?;
                 compare(&index, &seen).map_err(|fault| part.wrong(fault))?;
                 let (at, length, root) = (part.offset(), part.length(), part.digest());
-                let placed = PlacedIndex { at, length, root, findings };
+                let placed = PlacedIndex { at, length, root, meta };
                 self.state = State::Trailer(index.clone(), placed);
                 Part::Index(index)
             }
@@ -287,8 +288,8 @@ impl Walk {
             return Err(self.excess());
         };
         let unsettled = header.parent.is_some().then_some(self.unsettled);
-        let findings = placed.findings.clone();
-        let verified = Verified::new(header, vm, index, findings, &trailer, unsettled);
+        let meta = placed.meta.clone();
+        let verified = Verified::new(header, vm, index, meta, &trailer, unsettled);
         self.state = State::End(Box::new(verified));
         Ok(())
     }

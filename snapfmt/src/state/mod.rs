@@ -32,7 +32,7 @@
 //! ```
 //!
 //! All of this knows what fields there are and what they are for, and does not know which values
-//! are good. That is for [`rules`].
+//! are good. That is for [`rules`], and what may be restored therefore for the [`gate`].
 
 mod decode;
 mod difference;
@@ -40,7 +40,9 @@ mod dsl;
 mod evidence;
 mod fields;
 mod form;
+pub mod gate;
 pub mod generic;
+pub mod host;
 pub mod layouts;
 mod misfit;
 mod plan;
@@ -55,6 +57,7 @@ pub use difference::{Difference, Is};
 pub use evidence::{Evidence, base};
 pub use fields::Fields;
 pub use form::{Form, FormError};
+pub use host::HostFacts;
 pub use misfit::{Misfit, Unknown, Why};
 pub use schema::{
     Definition, Field, Group, Item, Kind, Layout, Part, Repeat, Shape, Sign, Test, Width,

@@ -51,6 +51,16 @@ Examples:
   snaptool inspect --json vm.ckp memory
   snaptool inspect bad.snap damage";
 
+pub(crate) const HOST_FACTS: &str = "\
+Exit status:
+  0  printed; some facts may be unknown
+  2  trouble: usage, files
+
+Examples:
+  snaptool host-facts
+  snaptool host-facts -o host.json
+  ssh host snaptool host-facts > host.json";
+
 pub(crate) const DIFF: &str = "\
 Exit status:
   0  the same content

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod diff;
 mod help;
+pub mod host_facts;
 pub mod inspect;
 pub mod man;
 pub mod nvlist;

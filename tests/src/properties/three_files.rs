@@ -11,6 +11,7 @@ use snapfmt::part::codec::Compression;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::Part;
+use snapfmt::state::gate::Policy;
 
 use super::one_line;
 use super::open::walk;
@@ -166,13 +167,23 @@ fn pack(text: &[u8], meta: &Meta, kern_len: u64) {
         .collect();
     assert_eq!(read, plan.records, "other records come out");
     assert_eq!(*verified.vm(), plan.vm);
+    let mut records = Vec::new();
     for part in parts {
         match part {
             Part::Meta(meta) => assert_eq!(meta.text, text),
-            Part::Record(record) => assert!(verified.admit(record).is_ok(), "no device state"),
+            Part::Record(record) => records.push(record),
             _ => {}
         }
     }
+    let judged = verified.judge(records, None, None).expect("the records are its own");
+    let passes = judged.judgement().passes(&Policy::default());
+    let Ok(state) = judged.clear(&Policy::default()) else {
+        assert!(!passes, "no device state, and nothing against it");
+        return;
+    };
+    assert_eq!(state.meta_text(), text);
+    let bytes = state.records().iter().map(|record| record.bytes());
+    assert!(bytes.eq(plan.records.iter().map(|(_, _, bytes)| bytes)), "other device state");
 }
 
 /// Whether a snapshot file has room for it (§5, §10).

@@ -1,46 +1,117 @@
 //! Laws 4 and 5: device state is a type, what was checked is what is used.
 
+use snapfmt::bhyve::{Meta, Record};
+use snapfmt::read::Verified;
+use snapfmt::state::gate::{Acceptance, AcceptanceError, DeviceState, Judged, Policy};
+use snapfmt::state::rules::Severity;
+use tests::fixtures::fixtures;
+use tests::sets::{kern, packed, packed_delta};
+
 use super::*;
 
-/// Every record of a forged file, and the file, verified.
-fn records(plan: &Plan) -> (Vec<snapfmt::part::device::Record>, snapfmt::read::Verified) {
-    let (parts, verified) = walk_in_chunks(&plan.forge()[..]);
+/// Every record of a file, and the file, verified.
+fn records(file: &[u8]) -> (Vec<snapfmt::part::device::Record>, Verified) {
+    let (parts, verified) = walk_in_chunks(file);
     let record = |part| if let Part::Record(record) = part { Some(record) } else { None };
     (parts.into_iter().filter_map(record).collect(), verified.unwrap())
 }
 
+/// A fixture as a snapshot file with memory of zeros; `.kern` with `change`.
+fn fixture(name: &str, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let (text, mut kern) = kern(name);
+    change(&mut kern);
+    packed(&text, &kern)
+}
+
+/// The only way there is, with nothing accepted.
+fn cleared(file: &[u8]) -> Result<DeviceState, Box<Judged>> {
+    let (records, verified) = records(file);
+    verified.judge(records, None, None).unwrap().clear(&Policy::default())
+}
+
 #[test]
-fn law_4_device_state_comes_only_out_of_a_verified_file() {
-    let plan = Plan::complete();
-    let (records, verified) = records(&plan);
-    assert_eq!(records.len(), 9);
-    for (record, of) in records.into_iter().zip(plan.records) {
-        let state = verified.admit(record).unwrap();
-        assert_eq!((&state.id().section, &state.id().name), (&of.section, &of.name));
-        assert_eq!(state.bytes(), of.bytes);
+fn law_4_device_state_comes_only_out_of_a_verified_file_that_no_rule_fails() {
+    for name in fixtures() {
+        let (text, kern) = kern(name);
+        let state = cleared(&fixture(name, |_| ())).unwrap();
+        assert_eq!(state.meta_text(), text);
+        let bytes: Vec<_> = state.records().iter().flat_map(|record| record.bytes()).collect();
+        assert!(bytes.into_iter().eq(&kern), "{name}");
+        assert_eq!(state.accepted(), []);
     }
 }
 
 #[test]
-fn law_4_a_record_of_another_file_is_not_admitted() {
-    let (_, verified) = records(&Plan::complete());
+fn law_4_a_file_whose_digests_match_and_whose_values_kill_a_host_gives_no_device_state() {
+    for name in fixtures() {
+        let judged = cleared(&fixture(name, |kern| kern[..1024].fill(0))).unwrap_err();
+        let first = judged.judgement().state.failing().next().unwrap();
+        assert_eq!((first.rule.id, first.rule.severity), ("xcr0-loadable", Severity::Panic));
+        // Nothing that a person says changes that.
+        let error = "xcr0-loadable@vm".parse::<Acceptance>().unwrap_err();
+        assert!(matches!(error, AcceptanceError::Never(_)), "{error}");
+    }
+}
+
+#[test]
+fn law_4_three_files_pass_the_same_gate() {
+    for name in fixtures() {
+        let (text, kern) = kern(name);
+        let ram = Meta::parse(&text).unwrap().vm.memsize;
+        let judge = |kern: &[u8]| {
+            let bytes = |entry: &Record| {
+                Some(kern[entry.offset as usize..][..entry.size as usize].to_vec())
+            };
+            Judged::of_files(&text, (kern.len() as u64, ram), bytes, None, None).unwrap()
+        };
+        assert!(judge(&kern).clear(&Policy::default()).is_ok(), "{name}");
+        let mut zeroed = kern.clone();
+        zeroed[..1024].fill(0);
+        assert!(judge(&zeroed).clear(&Policy::default()).is_err(), "{name}");
+        let mut longer = kern.clone();
+        longer.push(0);
+        assert!(judge(&longer).clear(&Policy::default()).is_err(), "{name}: bytes at the end");
+        // A record that whoever reads the files does not bring is not taken for good.
+        let none = Judged::of_files(&text, (kern.len() as u64, ram), |_| None, None, None).unwrap();
+        assert!(none.clear(&Policy::default()).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn law_4_records_of_another_file_are_not_judged_as_those_of_this_one() {
+    let (own, verified) = records(&Plan::complete().forge());
     let mut others = [Plan::complete(), Plan::complete()];
     others[0].records[0].bytes[9] ^= 1;
     others[1].records[0].name = "vhpet2".to_owned();
     for other in others {
-        let stranger = records(&other).0.remove(0);
-        assert_eq!(verified.admit(stranger.clone()), Err(Box::new(stranger)));
+        let stranger = records(&other.forge()).0.remove(0);
+        let mut mixed = own.clone();
+        mixed[0] = stranger;
+        assert_eq!(verified.judge(mixed.clone(), None, None).unwrap_err(), mixed);
     }
+    let mut fewer = own.clone();
+    fewer.pop();
+    assert_eq!(verified.judge(fewer.clone(), None, None).unwrap_err(), fewer);
+    assert!(verified.judge(own, None, None).is_ok());
 }
 
 #[test]
 fn law_4_a_file_that_breaks_a_structure_rule_gives_no_device_state() {
-    let (records, verified) = records(&Plan::small());
+    let (records, verified) = records(&Plan::small().forge());
     let rules: Vec<_> = verified.findings().iter().map(|finding| finding.rule.id).collect();
     assert!(rules.contains(&"kern-record-missing"), "{rules:?}");
-    for record in records {
-        assert_eq!(verified.admit(record.clone()), Err(Box::new(record)));
-    }
+    let judged = verified.judge(records, None, None).unwrap();
+    assert!(judged.clear(&Policy::default()).is_err());
+}
+
+#[test]
+fn law_4_a_delta_without_its_parents_gives_no_device_state() {
+    let (text, kern) = kern("intel-1cpu-fbsd");
+    let (records, verified) = records(&packed_delta(&text, &kern));
+    assert!(verified.unsettled().is_some());
+    let judged = verified.judge(records, None, None).unwrap();
+    assert!(judged.judgement().passes(&Policy::default()));
+    assert!(judged.clear(&Policy::default()).is_err());
 }
 
 #[test]

@@ -73,8 +73,11 @@ fn mandoc_finds_nothing_wrong_with_the_manual_page() {
 #[test]
 fn the_manual_page_has_every_command_and_every_option() {
     let page = printed("man");
-    for command in ["pack", "unpack", "inspect", "verify", "nvlist", "completions", "man"] {
-        assert!(page.contains(&format!("\n.Ss snaptool {command}\n")), "{command}");
+    for command in
+        ["pack", "unpack", "inspect", "verify", "nvlist", "host-facts", "completions", "man"]
+    {
+        let title = command.replace('-', "\\-");
+        assert!(page.contains(&format!("\n.Ss snaptool {title}\n")), "{command}");
         let help = printed(&format!("{command} --help"));
         let flags = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
         for flag in flags.filter(|flag| flag.starts_with(|c: char| c.is_ascii_alphabetic())) {

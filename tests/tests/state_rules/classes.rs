@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use snapfmt::state::host::{Hex, HostFacts};
 use snapfmt::state::rules::class::{self, ByteClass};
 use snapfmt::state::rules::{self, Machine};
 
-use crate::fixture::{Fixture, new_findings, set, write};
-use crate::scope::{RULED, ruled_layouts};
+use crate::cases::cpu::{pae, vm86};
+use crate::cases::cpu_host::{EPYC, XEON, good};
+use crate::cases::{AMD, INTEL, OLD_AMD, OLD_INTEL};
+use crate::fixture::{Edit, Fixture, new_findings, set, write};
+use crate::scope::{RULED, device_layouts, ruled_layouts};
 
 #[test]
 fn every_byte_is_ruled_or_argued() {
@@ -19,6 +23,16 @@ fn every_byte_is_ruled_or_argued() {
         assert!(missing.is_empty(), "{}: {missing:#?}", layout.id);
         let (fixed, slot) = layout.size().unwrap();
         assert_eq!(class::tally(layout).all(), fixed + slot, "{}", layout.id);
+    }
+}
+
+#[test]
+fn every_byte_of_devices_is_ruled_or_argued() {
+    for layout in device_layouts() {
+        let runs = class::classes(layout).into_iter();
+        let missing = runs.filter(|run| run.class == ByteClass::Unclassed);
+        let missing: Vec<_> = missing.map(|run| (run.field.key(), run.at, run.len)).collect();
+        assert!(missing.is_empty(), "{}: {missing:#?}", layout.id);
     }
 }
 
@@ -67,6 +81,45 @@ fn busy(name: &str, [initial, pin, date]: [u64; 3]) -> Fixture {
     ])
 }
 
+/// Machines in states that rules about virtual CPUs speak of, and hosts for them.
+fn machines() -> Vec<(&'static str, Fixture, HostFacts)> {
+    let intel = [1, 0x20, 0x3a_fff4_417f];
+    let amd = [0x100, 0x1_0005, 0x3a_feff_ffff];
+    let host = |vendor| HostFacts {
+        physical_bits: Some(36),
+        cr4: Some(Hex(0xbf_67ff)),
+        cr4_fixed1: None,
+        ..good(vendor)
+    };
+    let cx = |key, value| set("vmcx", key, value);
+    let ldt = [cx("LDTR.access", 0x82), cx("LDTR.limit", 0xffff), cx("CR4", 0xb5_26e0)];
+    let long_task = [
+        cx("TR.access", 0x808b),
+        cx("TR.limit", 0x2fff),
+        cx("LDTR.access", 0x8082),
+        cx("LDTR.limit", 0xfff),
+    ];
+    let ran_nowhere = |record| [set(record, "vcpu->lastcpu", u64::MAX)];
+    let ran = |record| [set(record, "vcpu->asid.gen", 0)];
+    let of = |name, edits: &[Edit]| Fixture::of(name).with(edits);
+    let mut cramped = busy(INTEL, intel).with(&ldt);
+    // Memory ends behind the page table.
+    cramped.meta.vm.memsize = 0x14d_b000;
+    let shadow_stacks = [cx("CR4", 0xb5_06e0)];
+    let mut cramped_amd = busy(AMD, amd).with(&ran("vmcx")).with(&shadow_stacks);
+    cramped_amd.meta.vm.memsize = 0x33b_b000;
+    vec![
+        (INTEL, cramped, host(XEON)),
+        (AMD, cramped_amd, host(EPYC)),
+        (OLD_INTEL, busy(OLD_INTEL, [1, 0x20, 0]), host(XEON)),
+        (OLD_AMD, of(OLD_AMD, &ran("vmx")), host(EPYC)),
+        ("virtual 8086 mode", of(INTEL, &[&vm86()[..], &long_task].concat()), host(XEON)),
+        ("PAE paging", of(INTEL, &pae()), host(XEON)),
+        ("not run", of(AMD, &ran_nowhere("vmcx")), host(EPYC)),
+        ("not run, older", of(OLD_AMD, &ran_nowhere("vmx")), host(EPYC)),
+    ]
+}
+
 /// Tries values in every byte of the first slot and of what is not per virtual CPU. A byte that is
 /// ruled breaks, with some value on some machine, a rule that speaks of it; one that is argued
 /// none.
@@ -74,21 +127,18 @@ fn busy(name: &str, [initial, pin, date]: [u64; 3]) -> Fixture {
 fn a_ruled_byte_can_break_its_rule_and_an_argued_byte_cannot() {
     const VALUES: [u8; 13] = [0xff, 0, 1, 0x80, 0x40, 0x20, 0x10, 8, 4, 2, 0xfe, 0x7f, 0x42];
     let (mut idle, mut busy_bytes, mut changes) = (BTreeSet::new(), BTreeSet::new(), 0_u32);
-    for (name, values) in [
-        ("intel-1cpu-fbsd", [1, 0x20, 0x3a_fff4_417f]),
-        ("amd-2cpu-linux", [0x100, 0x1_0005, 0x3a_feff_ffff]),
-        ("older-2020-intel-1cpu", [1, 0x20, 0]),
-    ] {
-        let mut fixture = busy(name, values);
-        let kernel = |name: &str| RULED.contains(&name) || name == "vmcx";
-        fixture.meta.records.retain(|record| kernel(&record.name));
-        let before = fixture.check(None, None);
+    for (name, mut fixture, host) in machines() {
+        fixture.meta.records.retain(|record| RULED.contains(&record.name.as_str()));
+        let before = fixture.check(None, Some(&host));
         for (at, class, what) in bytes(&fixture) {
             let was = fixture.kern[at];
             for value in VALUES.into_iter().filter(|value| *value != was) {
+                if busy_bytes.contains(&what) {
+                    break;
+                }
                 fixture.kern[at] = value;
                 changes += 1;
-                let after = fixture.check(None, None);
+                let after = fixture.check(None, Some(&host));
                 let new = new_findings(&after, &before);
                 let ByteClass::Ruled(rules) = &class else {
                     assert!(new.is_empty(), "{name}: {what} {value:#x}: {new:#?}");
@@ -97,7 +147,6 @@ fn a_ruled_byte_can_break_its_rule_and_an_argued_byte_cannot() {
                 idle.insert(what.clone());
                 if new.iter().any(|finding| rules.contains(&finding.rule)) {
                     busy_bytes.insert(what.clone());
-                    break;
                 }
             }
             fixture.kern[at] = was;
@@ -116,14 +165,22 @@ fn bytes(fixture: &Fixture) -> Vec<(usize, ByteClass, String)> {
     for record in machine.records.iter().filter(|record| ruled(record.family)) {
         let fields = record.fields.as_ref().unwrap();
         let runs = class::classes(fields.layout());
+        let mut seen: Vec<&str> = Vec::new();
         for run in runs {
             let key = run.field.key();
-            let found = [None, Some(0)].into_iter().find_map(|vcpu| fields.find(key, vcpu, 0));
+            if run.at == 0 {
+                seen.push(key);
+            }
+            let nth = seen.iter().filter(|other| **other == key).count() as u32 - 1;
+            let find = |vcpu| fields.find(key, vcpu, nth);
+            let found = [None, Some(0)].into_iter().find_map(find);
             let field = found.unwrap();
             let long = matches!(run.class, ByteClass::Argued(..)) && run.len > 64;
             for at in (run.at..run.at + run.len).step_by(if long { 7 } else { 1 }) {
                 let place = record.entry.offset + field.offset() + u64::from(at);
-                let what = format!("{} {key} byte {at:#x}", record.entry.name);
+                // Layouts of one vendor have the same rules for the same field.
+                let vendor = fields.layout().vendor;
+                let what = format!("{} {vendor:?} {key} #{nth} byte {at:#x}", record.family);
                 bytes.push((place as usize, run.class.clone(), what));
             }
         }

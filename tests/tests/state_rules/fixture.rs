@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Read;
 use std::sync::{Mutex, OnceLock};
 
-use snapfmt::bhyve::Meta;
-use snapfmt::state::rules::{self, GuestRam, HostFacts, Machine, Report, StateFinding};
+use snapfmt::bhyve::{Meta, RamLayout};
+use snapfmt::state::rules::{self, GuestRam, HostFacts, Machine, RamError, Report, StateFinding};
 use tests::fixtures::folder;
 
 /// A snapshot without guest memory.
@@ -48,6 +49,51 @@ impl Fixture {
             kern[at..at + bytes.len()].copy_from_slice(&bytes);
         }
         Self { meta: self.meta.clone(), kern }
+    }
+}
+
+/// The memory of a fixture: its pages that are not zero.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    layout: RamLayout,
+    pages: &'static HashMap<u64, Vec<u8>>,
+}
+
+const PAGE: usize = 4096;
+
+impl Memory {
+    /// The memory of a fixture, read once.
+    pub(crate) fn of(name: &str) -> Self {
+        static READ: OnceLock<Mutex<HashMap<String, Memory>>> = OnceLock::new();
+        let mut read = READ.get_or_init(Mutex::default).lock().unwrap();
+        *read.entry(name.to_owned()).or_insert_with(|| Self::read(name))
+    }
+
+    fn read(name: &str) -> Self {
+        let file = File::open(folder(name).join("vm.ckp.zst")).unwrap();
+        let mut source = zstd::Decoder::new(file).unwrap();
+        source.window_log_max(27).unwrap();
+        let memsize = Fixture::of(name).meta.vm.memsize;
+        let mut pages = HashMap::new();
+        let mut page = vec![0; PAGE];
+        for number in 0..memsize / PAGE as u64 {
+            source.read_exact(&mut page).unwrap();
+            if page.iter().any(|byte| *byte != 0) {
+                pages.insert(number, page.clone());
+            }
+        }
+        Self { layout: RamLayout::new(memsize), pages: Box::leak(Box::new(pages)) }
+    }
+}
+
+impl GuestRam for Memory {
+    fn read(&self, gpa: u64, bytes: &mut [u8]) -> Result<(), RamError> {
+        for (gpa, byte) in (gpa..).zip(bytes) {
+            let offset = self.layout.offset(gpa).ok_or(RamError::Outside { gpa })?;
+            let page = self.pages.get(&(offset / PAGE as u64));
+            *byte = page.map_or(0, |page| page[offset as usize % PAGE]);
+        }
+        Ok(())
     }
 }
 

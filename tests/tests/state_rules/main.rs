@@ -13,6 +13,7 @@ mod cases;
 mod classes;
 mod fixture;
 mod good;
+mod good_cpu;
 mod machines;
 mod replay;
 mod scope;

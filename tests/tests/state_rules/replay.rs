@@ -14,7 +14,7 @@ use snapfmt::bhyve::Section;
 use snapfmt::state::rules::Verdict;
 
 use crate::fixture::{Fixture, new_findings};
-use crate::scope::RULED;
+use crate::scope::ruled;
 
 #[derive(Deserialize)]
 struct Mutation {
@@ -54,17 +54,18 @@ struct Row {
     rules: BTreeSet<&'static str>,
 }
 
-/// Calls `each` with every change in a record that is ruled, and the rules that it breaks.
-fn replay(mut each: impl FnMut(&Mutation, &BTreeMap<&'static str, Verdict>)) {
+/// Calls `each` with every change in a record of a list that is ruled, and the rules that it breaks.
+fn replay(section: Section, mut each: impl FnMut(&Mutation, &BTreeMap<&'static str, Verdict>)) {
     for name in FIXTURES {
         let whole = Fixture::of(name);
-        // Devices are not looked at by rules of the kernel's records.
+        // Rules of one list do not look at records of the other.
         let mut meta = whole.meta.clone();
-        meta.records.retain(|record| record.section == Section::Kern);
+        meta.records.retain(|record| record.section == section);
         let mut fixture = Fixture { meta, kern: whole.kern.clone() };
         let before = fixture.check(None, None);
         for mutation in mutations(name) {
-            if !RULED.contains(&mutation.record.as_str()) {
+            let own = fixture.meta.records.iter().any(|record| record.name == mutation.record);
+            if !own || !ruled(section, &mutation.record) {
                 continue;
             }
             let bytes = hex::decode(&mutation.hex).unwrap();
@@ -79,25 +80,25 @@ fn replay(mut each: impl FnMut(&Mutation, &BTreeMap<&'static str, Verdict>)) {
     }
 }
 
-#[test]
-fn what_killed_a_host_is_refused_and_what_did_not_is_known() {
+/// What killed and is not refused, and a table of all.
+fn judge(section: Section) -> (Vec<String>, String) {
     let mut passed = Vec::new();
     let mut fatal = BTreeMap::<_, Row>::new();
     let mut rows = BTreeMap::<_, Row>::new();
-    replay(|mutation, rules| {
+    replay(section, |mutation, rules| {
         let failed = rules.values().any(|verdict| *verdict == Verdict::Fail);
         if mutation.fatal() && !failed {
             let Mutation { record, field, hex, verdict, detail, .. } = mutation;
             passed.push(format!("{record} {field} {hex}: {verdict} {detail}"));
         }
         let rows = if mutation.fatal() { &mut fatal } else { &mut rows };
-        let row = rows.entry((mutation.record.clone(), mutation.field.clone())).or_default();
+        let record = mutation.record.split('@').next().unwrap_or_default().to_owned();
+        let row = rows.entry((record, mutation.field.clone())).or_default();
         row.all += 1;
         row.failed += u32::from(failed);
         row.warned += u32::from(!failed && !rules.is_empty());
         row.rules.extend(rules.keys());
     });
-    assert!(passed.is_empty(), "{passed:#?}");
     let mut table = String::new();
     for (title, rows) in [("fatal", fatal), ("survived", rows)] {
         let sum = |part: fn(&Row) -> u32| rows.values().map(part).sum::<u32>();
@@ -110,5 +111,19 @@ fn what_killed_a_host_is_refused_and_what_did_not_is_known() {
                 .unwrap();
         }
     }
+    (passed, table)
+}
+
+#[test]
+fn what_killed_a_host_is_refused_and_what_did_not_is_known() {
+    let (passed, table) = judge(Section::Kern);
+    assert!(passed.is_empty(), "{passed:#?}");
     insta::assert_snapshot!("mutations", table);
+}
+
+#[test]
+fn what_killed_bhyve_is_refused_and_what_did_not_is_known() {
+    let (passed, table) = judge(Section::Device);
+    assert!(passed.is_empty(), "{passed:#?}");
+    insta::assert_snapshot!("device_mutations", table);
 }

@@ -105,8 +105,10 @@ fn one(text: &mut String, rule: &Rule) {
         Some(Vendor::Amd) => marks.push("AMD"),
         None => {}
     }
-    if rule.slots == Slots::All {
-        marks.push("all slots");
+    match rule.slots {
+        Slots::Running => marks.push("virtual CPUs that run"),
+        Slots::Used => {}
+        Slots::All => marks.push("all slots"),
     }
     let subjects: Vec<_> = rule.subjects.iter().map(|subject| format!("`{subject}`")).collect();
     write!(

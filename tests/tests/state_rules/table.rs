@@ -10,9 +10,11 @@ use crate::fixture::{Fixture, new_findings};
 fn broken_by(case: &Case) -> BTreeSet<&'static str> {
     let fixture = Fixture::of(case.fixture);
     let ram = case.ram.map(|ram| ram());
-    let (ram, host) = (ram.as_deref(), case.host.as_ref());
-    let before = fixture.check(ram, host);
-    let after = fixture.with(&case.edits).check(ram, host);
+    let ram = ram.as_deref();
+    // A host can be what breaks a rule.
+    let mended = fixture.with(&case.first);
+    let before = mended.check(ram, None);
+    let after = mended.with(&case.edits).check(ram, case.host.as_ref());
     new_findings(&after, &before).into_iter().map(|finding| finding.rule.id).collect()
 }
 

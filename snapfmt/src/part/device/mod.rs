@@ -97,7 +97,7 @@ impl fmt::Display for RecordId {
 }
 
 /// A record whose bytes were checked against its part. Whether the file it came from is whole was
-/// not: see [`DeviceState`](crate::read::DeviceState).
+/// not, and nothing is said of its values: see [`DeviceState`](crate::state::gate::DeviceState).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     id: RecordId,
@@ -209,6 +209,12 @@ impl Record {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The original bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Bytes that it takes in the file: the payload, and the list of its fields.

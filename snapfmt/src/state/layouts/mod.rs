@@ -24,7 +24,7 @@ mod xhci;
 
 use super::schema::Layout;
 
-static FAMILIES: [&[Layout]; 20] = [
+static FAMILIES: [&[Layout]; 23] = [
     &vhpet::LAYOUTS,
     &vm::LAYOUTS,
     &vioapic::LAYOUTS,
@@ -44,6 +44,9 @@ static FAMILIES: [&[Layout]; 20] = [
     &fbuf::LAYOUTS,
     &lpc::LAYOUTS,
     &xhci::LAYOUTS,
+    &xhci::NONES,
+    &xhci::ONES,
+    &xhci::TWOS,
     &atkbdc::LAYOUTS,
 ];
 

@@ -46,7 +46,7 @@ const RUNTIME: &[Item] = &[
 ];
 
 const DEVICE_NAME: &[Item] = &[
-    i32("restore_idx").means("port that it is at, from 1"),
+    i32("restore_idx").sign(Sign::Most(8)).means("port that it is at, from 1"),
     text("dname", 128).means("emulation"),
 ];
 
@@ -138,14 +138,35 @@ const DEVICES: Repeat = Repeat::Told("sc->ndevices", 8);
 const REGISTERS: &[Item] =
     &[Item::Shared(CAPABILITIES), Item::Shared(OPERATION), Item::Shared(RUNTIME)];
 
+const STARTS: &[Item] =
+    &[i32("sc->usb2_port_start").sign(Sign::Is(5)), i32("sc->usb3_port_start").sign(Sign::Is(1))];
+
 const XHCI: &[Item] = &[
     group("devices", DEVICES, DEVICE_NAME),
     group("ports", DEVICES, PORT),
     // `XHCI_MAX_SLOTS`.
     group("slots", Repeat::Times(64), SLOT),
     i32("sc->ndevices").means("devices configured"),
-    i32("sc->usb2_port_start"),
-    i32("sc->usb3_port_start"),
+    Item::Shared(STARTS),
 ];
 
+/// Later sources do not say how many devices there are: a layout for each number.
+macro_rules! devices {
+    ($count:literal) => {
+        &[
+            group("devices", Repeat::Times($count), DEVICE_NAME),
+            group("ports", Repeat::Times($count), PORT),
+            group("slots", Repeat::Times(64), SLOT),
+            Item::Shared(STARTS),
+        ]
+    };
+}
+const NONE: &[Item] =
+    &[group("slots", Repeat::Times(64), &[i32("maps[i]").sign(Sign::Is(8))]), Item::Shared(STARTS)];
+const ONE: &[Item] = devices!(1);
+const TWO: &[Item] = devices!(2);
+
 pub(super) static LAYOUTS: [Layout; 4] = pci!("xhci", &["xhci"], [REGISTERS, XHCI]);
+pub(super) static NONES: [Layout; 4] = pci!("xhci", "-none", &["xhci"], [REGISTERS, NONE], unseen);
+pub(super) static ONES: [Layout; 4] = pci!("xhci", "-one", &["xhci"], [REGISTERS, ONE], unseen);
+pub(super) static TWOS: [Layout; 4] = pci!("xhci", "-two", &["xhci"], [REGISTERS, TWO], unseen);

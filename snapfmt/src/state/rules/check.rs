@@ -1,14 +1,15 @@
 //! Holds a machine against all rules.
 
+use std::collections::BTreeMap;
 use std::ptr;
 
-use super::facts::HostFacts;
 use super::finding::{Spot, StateFinding};
 use super::machine::{Known, Machine, StateRecord};
 use super::memory::GuestRam;
 use super::report::{Missing, NotChecked, Report};
 use super::rule::{Judge, Needs, Rule, Slots, Span, Subject};
 use crate::limits;
+use crate::state::host::HostFacts;
 use crate::state::value::{little_endian, signed};
 use crate::state::{FieldRef, Scope, Shape, Unknown};
 
@@ -27,7 +28,8 @@ pub fn check(
         check.close(&mut report);
     }
     report.findings.sort_by_key(|finding| {
-        (finding.verdict(), finding.rule.severity, finding.order, finding.offset)
+        let rule = finding.rule;
+        (finding.verdict(), rule.severity, rule.moment, finding.order, finding.offset)
     });
     report
 }
@@ -39,6 +41,8 @@ pub struct Check<'c, 'a> {
     host: Option<&'c HostFacts>,
     rule: &'static Rule,
     findings: Vec<StateFinding>,
+    /// How many places in each record, by its number.
+    places: BTreeMap<usize, usize>,
     more: u64,
     missing: Vec<Missing>,
 }
@@ -50,8 +54,8 @@ impl<'c, 'a> Check<'c, 'a> {
         host: Option<&'c HostFacts>,
         rule: &'static Rule,
     ) -> Self {
-        let (findings, missing) = (Vec::new(), Vec::new());
-        Self { machine, ram, host, rule, findings, more: 0, missing }
+        let (findings, missing, places) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { machine, ram, host, rule, findings, places, more: 0, missing }
     }
 
     /// The machine.
@@ -70,6 +74,20 @@ impl<'c, 'a> Check<'c, 'a> {
     #[must_use]
     pub const fn host(&self) -> Option<&'c HostFacts> {
         self.host
+    }
+
+    /// A fact of the host, by its name in a file of facts. If it is not known, that is noted.
+    pub fn fact<T>(
+        &mut self,
+        name: &'static str,
+        of: impl Fn(&'c HostFacts) -> Option<T>,
+    ) -> Option<T> {
+        let host = self.host?;
+        let fact = of(host);
+        if fact.is_none() {
+            self.lacks(Missing::Fact { name, why: host.why_unknown(name).to_owned() });
+        }
+        fact
     }
 
     /// The records of a family whose fields are known.
@@ -91,9 +109,10 @@ impl<'c, 'a> Check<'c, 'a> {
         &self,
         family: &'static str,
     ) -> impl Iterator<Item = (Known<'c, 'a>, Scope<'c, 'a>)> + use<'c, 'a> {
-        let most = self.most();
+        let (machine, which) = (self.machine, self.rule.slots);
         self.records(family).flat_map(move |known| {
-            let slots = known.fields.vcpus().take_while(move |slot| slot.index() < most);
+            let slots = known.fields.vcpus();
+            let slots = slots.filter(move |slot| spoken_of(machine, which, slot.index()));
             slots.map(move |slot| (known, slot))
         })
     }
@@ -116,13 +135,15 @@ impl<'c, 'a> Check<'c, 'a> {
         spot: Spot,
         others: &[(&'static str, u64)],
     ) {
-        if self.findings.len() >= limits::FINDINGS {
+        let order = self.machine.records.iter().position(|own| ptr::eq(own.entry, record.entry));
+        let order = order.unwrap_or_default();
+        let places = self.places.entry(order).or_default();
+        if *places >= limits::FINDINGS {
             self.more += 1;
             return;
         }
-        let order = self.machine.records.iter().position(|own| ptr::eq(own.entry, record.entry));
-        let place = (order.unwrap_or_default(), record);
-        self.findings.push(StateFinding::new(self.rule, place, field, spot, others));
+        *places += 1;
+        self.findings.push(StateFinding::new(self.rule, (order, record), field, spot, others));
     }
 
     /// Notes that the rule could not be checked, or not everywhere.
@@ -132,21 +153,23 @@ impl<'c, 'a> Check<'c, 'a> {
         }
     }
 
-    fn most(&self) -> u32 {
-        match self.rule.slots {
-            Slots::Used => self.machine.ncpus,
-            Slots::All => u32::MAX,
-        }
-    }
-
     /// Whether the machine has what the rule speaks of.
     fn concerned(&self) -> bool {
         let mut subjects = self.rule.subjects.iter();
-        subjects.any(|subject| self.own().any(|known| known.fields.layout().has(subject.key)))
+        subjects.any(|subject| {
+            let has = |known: Known<'_, '_>| {
+                let layout = known.fields.layout();
+                subject.speaks_of(layout) && layout.has(subject.key)
+            };
+            self.own().any(has)
+        })
     }
 
     fn run(&mut self) {
         let rule = self.rule;
+        if let Judge::Layout = rule.judge {
+            return self.layouts();
+        }
         for record in &self.machine.records {
             let absent = matches!(record.fields, Err(Unknown::Absent)) && record.entry.size == 0;
             if rule.records.contains(&record.family) && record.fields.is_err() && !absent {
@@ -176,17 +199,41 @@ impl<'c, 'a> Check<'c, 'a> {
                 self.each(|bytes| signed(bytes).is_none_or(good));
             }
             Judge::Relation(judge) => judge(self),
+            Judge::Layout => {}
+        }
+    }
+
+    /// Judges records as a whole: which have none of the layouts that are known of their name.
+    fn layouts(&mut self) {
+        for (order, record) in self.machine.records.iter().enumerate() {
+            if !self.rule.records.contains(&record.family) {
+                continue;
+            }
+            let Err(unknown) = &record.fields else { continue };
+            match unknown.nearest() {
+                Some((_, misfit)) => {
+                    self.findings.push(StateFinding::misfit(self.rule, (order, record), misfit));
+                }
+                None if record.entry.size == 0 => {}
+                None => {
+                    let (section, record) = (record.entry.section, record.entry.name.clone());
+                    self.lacks(Missing::Fields { section, record });
+                }
+            }
         }
     }
 
     /// Judges every subject of the rule alone.
     fn each(&mut self, good: impl Fn(&[u8]) -> bool) {
-        let most = self.most();
+        let (machine, which) = (self.machine, self.rule.slots);
         for known in self.own() {
             for subject in self.rule.subjects {
+                if !subject.speaks_of(known.fields.layout()) {
+                    continue;
+                }
                 for field in known.fields.root().all(subject.key) {
                     let other = |wanted| field.occurrence() != wanted;
-                    if field.vcpu().is_some_and(|vcpu| vcpu >= most)
+                    if field.vcpu().is_some_and(|vcpu| !spoken_of(machine, which, vcpu))
                         || subject.occurrence.is_some_and(other)
                     {
                         continue;
@@ -234,5 +281,14 @@ impl<'c, 'a> Check<'c, 'a> {
             report.more.push((rule, self.more));
         }
         report.not_checked.extend(self.missing.into_iter().map(|why| NotChecked { rule, why }));
+    }
+}
+
+/// Whether a rule speaks of a virtual CPU.
+fn spoken_of(machine: &Machine<'_>, slots: Slots, vcpu: u32) -> bool {
+    match slots {
+        Slots::Running => machine.runs(vcpu),
+        Slots::Used => vcpu < machine.ncpus,
+        Slots::All => true,
     }
 }

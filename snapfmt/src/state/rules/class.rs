@@ -102,7 +102,12 @@ impl Tally {
 #[must_use]
 pub fn classes(layout: &'static Layout) -> Vec<Run> {
     let family = |names: &[&str]| layout.names.iter().any(|name| names.contains(name));
-    let rules: Vec<_> = super::all().filter(|rule| family(rule.records)).collect();
+    let vendor = |rule: &Rule| match (rule.vendor, layout.vendor) {
+        (Some(wanted), Some(own)) => wanted == own,
+        _ => true,
+    };
+    let rules = super::all().filter(|rule| family(rule.records) && vendor(rule));
+    let rules: Vec<_> = rules.collect();
     let argued: Vec<_> = argued().filter(|argued| family(argued.records)).collect();
     let mut runs: Vec<Run> = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
@@ -112,6 +117,7 @@ pub fn classes(layout: &'static Layout) -> Vec<Run> {
         seen.push(field.key());
         let speaks = |subject: &Subject| {
             subject.key == field.key()
+                && subject.speaks_of(layout)
                 && subject.occurrence.is_none_or(|wanted| usize::try_from(wanted) == Ok(before))
         };
         let times = definition.groups.iter().map(|group| match group.repeat {

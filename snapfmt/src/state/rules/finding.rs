@@ -5,7 +5,7 @@ use std::fmt;
 use super::machine::StateRecord;
 use super::rule::{Rule, Verdict};
 use crate::bhyve::Section;
-use crate::state::{FieldRef, Kind};
+use crate::state::{FieldRef, Kind, Misfit, Why};
 
 /// Bytes of a value that are shown.
 const SHOWN: usize = 16;
@@ -65,6 +65,37 @@ impl StateFinding {
             len: spot.len,
             value: Value::of(bytes, field.definition().kind),
             others: others.to_vec(),
+            order,
+        }
+    }
+
+    /// A record that has no known layout, by where the layout ends that fits furthest.
+    pub(super) fn misfit(
+        rule: &'static Rule,
+        (order, record): (usize, &StateRecord<'_>),
+        misfit: Misfit,
+    ) -> Self {
+        let (key, number) = match misfit.why {
+            Why::Count { key, found, .. } => (key, Some(found)),
+            Why::Truncated { key, .. } | Why::Rest { key, .. } | Why::Sign { key } => (key, None),
+            _ => ("the record", None),
+        };
+        let at = usize::try_from(misfit.at).unwrap_or(usize::MAX);
+        let rest = record.bytes.get(at..).unwrap_or_default();
+        let shown: Vec<u8> = rest.iter().take(SHOWN).copied().collect();
+        Self {
+            rule,
+            section: record.entry.section,
+            record: record.entry.name.clone(),
+            vcpu: None,
+            key,
+            part: None,
+            occurrence: 0,
+            offset: misfit.at,
+            kern_offset: record.entry.offset.saturating_add(misfit.at),
+            len: shown.len() as u64,
+            value: number.map_or(Value::Bytes(shown), Value::Number),
+            others: Vec::new(),
             order,
         }
     }

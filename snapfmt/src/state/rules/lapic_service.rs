@@ -182,10 +182,9 @@ fn each(check: &mut Check<'_, '_>, bad: impl Fn(&Service) -> bool) {
 }
 
 fn on_host(check: &mut Check<'_, '_>) {
-    match check.host().and_then(|host| host.virtual_interrupt_delivery) {
-        Some(false) => each(check, Service::by_cpu),
-        Some(true) => {}
-        None => check.lacks(super::Missing::Host),
+    let name = "virtual_interrupt_delivery";
+    if check.fact(name, |host| host.virtual_interrupt_delivery) == Some(false) {
+        each(check, Service::by_cpu);
     }
 }
 

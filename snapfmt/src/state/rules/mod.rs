@@ -21,14 +21,17 @@
 
 mod check;
 pub mod class;
-mod facts;
+mod cpu;
+mod device;
 mod finding;
+mod kept;
 mod lapic_service;
 mod lapic_timer;
 mod machine;
 mod memory;
 mod report;
 mod rule;
+mod running;
 mod vatpic;
 mod vatpit;
 mod vhpet;
@@ -39,13 +42,16 @@ mod vrtc;
 
 use class::Argued;
 
+pub use super::host::HostFacts;
 pub use check::{Check, check};
-pub use facts::HostFacts;
 pub use finding::{Spot, StateFinding, Value};
+pub use kept::KeptRam;
 pub use machine::{Known, Machine, StateRecord};
 pub use memory::{GuestRam, RamError};
 pub use report::{Missing, NotChecked, Report};
-pub use rule::{Basis, Judge, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict};
+pub use rule::{
+    Basis, Judge, Moment, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict,
+};
 
 /// What is known of the values of some records.
 pub struct Chapter {
@@ -73,7 +79,7 @@ static CHAPTERS: &[&Chapter] = &[
 
 /// All that is known, in the order of the records.
 pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
-    CHAPTERS.iter().copied()
+    CHAPTERS.iter().chain(cpu::CHAPTERS).chain(device::CHAPTERS).copied()
 }
 
 /// Every rule.

@@ -9,9 +9,11 @@ use crate::bhyve::Section;
 /// The outcome of a check.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// What fails, then what warns; of each the worst first, then by record and place.
+    /// What fails, then what warns; of each the worst first, of that what happens first, then by
+    /// record and place.
     pub findings: Vec<StateFinding>,
-    /// Rules that are broken in more places than are listed, and in how many more.
+    /// Rules that are broken in more places than are listed, and in how many more. Of each record
+    /// some are listed.
     pub more: Vec<(&'static Rule, u64)>,
     /// Rules that could not be checked, or not everywhere.
     pub not_checked: Vec<NotChecked>,
@@ -51,8 +53,15 @@ pub enum Missing {
     Ram,
     /// Guest memory at an address, which cannot be read.
     RamAt(u64),
-    /// Facts of the host that is to restore it, or one of them.
+    /// Facts of the host that is to restore it.
     Host,
+    /// One of these facts.
+    Fact {
+        /// Its name in a file of facts.
+        name: &'static str,
+        /// Why it is not known.
+        why: String,
+    },
     /// The maker of the CPU: the sizes of records do not tell.
     Vendor,
     /// The fields of a record.
@@ -70,6 +79,9 @@ impl fmt::Display for Missing {
             Self::Ram => f.write_str("guest memory was not read"),
             Self::RamAt(gpa) => write!(f, "guest memory at {gpa:#x} cannot be read"),
             Self::Host => f.write_str("facts of the host are not known"),
+            Self::Fact { name, why } => {
+                write!(f, "{name} of the host is not known: {}", why.escape_debug())
+            }
             Self::Vendor => f.write_str("the maker of the CPU is not known"),
             Self::Fields { section, record } => {
                 write!(f, "the fields of {section} record {} are not known", record.escape_debug())

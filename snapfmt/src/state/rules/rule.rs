@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::check::Check;
 use crate::bhyve::records::Vendor;
+use crate::state::Layout;
 
 /// What a broken rule leads to, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,15 @@ impl fmt::Display for Severity {
     }
 }
 
+/// When what a broken rule leads to happens, the earliest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moment {
+    /// When a virtual CPU is entered for the first time, whatever the guest does then.
+    Entry,
+    /// While the state is restored, or later: perhaps only once the guest does something.
+    Any,
+}
+
 /// How it is known that a rule must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Basis {
@@ -94,6 +104,9 @@ pub enum Needs {
 /// Of which virtual CPUs a rule speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Slots {
+    /// Of those that a host will enter before it sets their registers anew; see
+    /// [`Machine::runs`](super::Machine::runs).
+    Running,
     /// Of those that the machine has.
     Used,
     /// Of every slot in the record: [`Generation::A`](crate::bhyve::Generation::A) has always 16.
@@ -128,25 +141,28 @@ pub struct Subject {
     /// Which bits of them, as a number; of an array, of each element. The rule judges the number as
     /// a whole, but no other bits matter.
     pub mask: u64,
+    /// What the ids of the layouts begin with that it speaks of, where others have such a field too
+    /// and the rule does not restrict it there.
+    pub layouts: &'static str,
 }
 
 impl Subject {
     /// A whole field.
     #[must_use]
     pub const fn field(key: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::All, mask: ALL }
+        Self { key, occurrence: None, span: Span::All, mask: ALL, layouts: "" }
     }
 
     /// A part of a field.
     #[must_use]
     pub const fn part(key: &'static str, name: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::Part(name), mask: ALL }
+        Self { key, occurrence: None, span: Span::Part(name), mask: ALL, layouts: "" }
     }
 
     /// Some bytes of a field.
     #[must_use]
     pub const fn range(key: &'static str, at: u32, len: u32) -> Self {
-        Self { key, occurrence: None, span: Span::Range(at, len), mask: ALL }
+        Self { key, occurrence: None, span: Span::Range(at, len), mask: ALL, layouts: "" }
     }
 
     /// Some bits of a field that is a number, or of each element of an array.
@@ -158,13 +174,25 @@ impl Subject {
     /// The bytes of a field that are in none of its parts.
     #[must_use]
     pub const fn rest(key: &'static str) -> Self {
-        Self { key, occurrence: None, span: Span::Rest, mask: ALL }
+        Self { key, occurrence: None, span: Span::Rest, mask: ALL, layouts: "" }
     }
 
     /// Only some bits of the number.
     #[must_use]
     pub const fn mask(self, mask: u64) -> Self {
         Self { mask, ..self }
+    }
+
+    /// Only in layouts whose ids begin so.
+    #[must_use]
+    pub const fn only(self, layouts: &'static str) -> Self {
+        Self { layouts, ..self }
+    }
+
+    /// Whether it speaks of fields of a layout, if they have its key.
+    #[must_use]
+    pub fn speaks_of(&self, layout: &Layout) -> bool {
+        layout.id.starts_with(self.layouts)
     }
 
     /// Only one of several fields of that key.
@@ -188,6 +216,10 @@ impl fmt::Display for Subject {
             Span::Range(at, 1) => write!(f, " byte {at}"),
             Span::Range(at, len) => write!(f, " bytes {at} to {}", at + len.saturating_sub(1)),
             Span::Rest => f.write_str(" bytes without a name"),
+        }?;
+        match self.layouts.trim_end_matches('-') {
+            "" => Ok(()),
+            layouts => write!(f, " of {layouts}"),
         }
     }
 }
@@ -201,6 +233,8 @@ pub enum Judge {
     Signed(fn(i64) -> bool),
     /// Several fields together; it says itself which of them are wrong.
     Relation(fn(&mut Check<'_, '_>)),
+    /// Whether each record has a known layout, as far as any is known of records of its name.
+    Layout,
 }
 
 /// Something that must hold for state that is to be restored.
@@ -210,6 +244,8 @@ pub struct Rule {
     pub id: &'static str,
     /// What happens if it does not hold.
     pub severity: Severity,
+    /// When it happens: of what is equally bad, what comes first is said first.
+    pub moment: Moment,
     /// How that is known.
     pub basis: Basis,
     /// What it needs to see.
@@ -255,6 +291,7 @@ pub(super) const fn rule(id: &'static str, records: &'static [&'static str]) -> 
     Rule {
         id,
         severity: Severity::Invalid,
+        moment: Moment::Any,
         basis: Basis::Source,
         needs: Needs::Record,
         vendor: None,

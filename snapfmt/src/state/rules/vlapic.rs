@@ -186,7 +186,7 @@ fn id(check: &mut Check<'_, '_>) {
         let Some((page, x2apic)) = slot.get(PAGE).zip(x2apic(check, slot)) else { continue };
         let vcpu = slot.index();
         let wanted = if x2apic { vcpu } else { vcpu << 24 };
-        if register(&page, "id") != wanted.into() {
+        if register(&page, "id") != u64::from(wanted) {
             let others = [("x2apic_state", x2apic.into())];
             check.breaks_at(known.record, &page, Spot::part(&page, "id"), &others);
         }

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::class::{Argued, Class};
 use super::finding::Spot;
-use super::rule::{ANOTHER, Basis, Judge, Needs, NotRule, Rule, Severity, Subject, rule};
+use super::rule::{ANOTHER, Basis, Judge, Moment, Needs, NotRule, Rule, Severity, Subject, rule};
 use super::{Chapter, canonical};
 use crate::bhyve::records::Vendor;
 
@@ -28,6 +28,7 @@ pub(super) static CHAPTER: Chapter = Chapter {
 static RULES: &[Rule] = &[
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         subjects: &[Subject::field(XCR0)],
         condition: "must have x87 (bit 0), AVX only with SSE, MPX (3, 4) whole or not at all, \
                     AVX-512 (5 to 7) whole and only with AVX, AMX (17, 18) whole, and nothing else",
@@ -42,6 +43,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         needs: Needs::Host,
         subjects: &[Subject::field(XCR0)],
         condition: "must have no bit that the CPU of the host lacks",
@@ -75,6 +77,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         vendor: Some(Vendor::Amd),
         subjects: &[Subject::field(INTINFO)],
         condition: "if valid, must be an interrupt (type 0), NMI (2), exception (3) with a vector \
@@ -119,7 +122,7 @@ static RULES: &[Rule] = &[
         basis: Basis::Unverified,
         needs: Needs::Records,
         records: &["vm", "vmcx"],
-        subjects: &[Subject::field("vcpu->nextrip"), Subject::field("RIP")],
+        subjects: &[Subject::field("vcpu->nextrip").only("vm-"), Subject::field("RIP")],
         condition: "must be RIP, or the instruction after it",
         reason: "it is what follows the instruction of the last exit, and takes the place of RIP",
         bhyve: "resumes the guest there, whatever RIP is",
@@ -151,9 +154,7 @@ fn xcr0(value: u64) -> bool {
 }
 
 fn xcr0_of_host(check: &mut Check<'_, '_>) {
-    let Some(mask) = check.host().and_then(|host| host.xcr0) else {
-        return check.lacks(super::Missing::Host);
-    };
+    let Some(mask) = check.fact("xcr0", |host| host.xcr0.map(|mask| mask.0)) else { return };
     for (known, slot) in check.slots("vm") {
         if let Some(field) = slot.get(XCR0)
             && field.u64().is_some_and(|value| value & !mask != 0)

@@ -1,6 +1,11 @@
 //! For each rule the ways to break it alone. A list for each file of rules.
 
 mod clocks;
+pub(crate) mod cpu;
+pub(crate) mod cpu_host;
+mod cpu_svm;
+mod cpu_vmx;
+mod device;
 mod vlapic;
 mod vm;
 
@@ -12,6 +17,8 @@ use crate::fixture::Edit;
 pub(crate) struct Case {
     pub(crate) rule: &'static str,
     pub(crate) fixture: &'static str,
+    /// Edits that mend what the fixture itself breaks.
+    pub(crate) first: Vec<Edit>,
     pub(crate) edits: Vec<Edit>,
     /// Rules that cannot but be broken with it.
     pub(crate) also: &'static [&'static str],
@@ -29,10 +36,13 @@ pub(crate) const OLD_AMD: &str = "older-2020-amd-2cpu";
 
 /// A rule that edits of a fixture break.
 pub(crate) fn case(rule: &'static str, fixture: &'static str, edits: &[Edit]) -> Case {
-    Case { rule, fixture, edits: edits.to_vec(), also: &[], ram: None, host: None }
+    let (first, edits) = (Vec::new(), edits.to_vec());
+    Case { rule, fixture, first, edits, also: &[], ram: None, host: None }
 }
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [clocks::cases(), vlapic::cases(), vm::cases()].into_iter().flatten().collect()
+    let cpu = [cpu::cases(), cpu_vmx::cases(), cpu_svm::cases(), cpu_host::cases()];
+    let others = [clocks::cases(), vlapic::cases(), vm::cases(), device::cases()];
+    others.into_iter().chain(cpu).flatten().collect()
 }

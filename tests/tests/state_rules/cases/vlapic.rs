@@ -1,6 +1,5 @@
 //! Local APICs.
 
-use snapfmt::bhyve::records::Vendor;
 use snapfmt::state::rules::HostFacts;
 
 use super::{AMD, Case, INTEL, INTEL_4, OLD_AMD, OLD_INTEL, case};
@@ -95,11 +94,8 @@ fn in_service(stack: &[u8], top: u64, isr: &[u64]) -> Vec<Edit> {
 }
 
 fn service() -> Vec<Case> {
-    let facts = |delivery| HostFacts {
-        vendor: Vendor::Intel,
-        xcr0: Some(7),
-        virtual_interrupt_delivery: Some(delivery),
-    };
+    let facts =
+        |delivery| HostFacts { virtual_interrupt_delivery: Some(delivery), ..HostFacts::new() };
     let by_cpu = || [in_service(&[0], 0, &[0x41]), vec![reg("ppr", 0x40)]].concat();
     vec![
         case("lapic-stack-top", INTEL, &in_service(&[0], 17, &[])),

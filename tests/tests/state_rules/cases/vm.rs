@@ -1,7 +1,6 @@
 //! Software state of virtual CPUs.
 
-use snapfmt::bhyve::records::Vendor;
-use snapfmt::state::rules::HostFacts;
+use snapfmt::state::host::{Hex, HostFacts};
 
 use super::{AMD, Case, INTEL, INTEL_4, OLD_AMD, OLD_INTEL, case};
 use crate::fixture::{set, write};
@@ -23,11 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend([
         case("xcr0-loadable", OLD_AMD, &[set("vm", XCR0, 4).vcpu(1)]),
         Case {
-            host: Some(HostFacts {
-                vendor: Vendor::Intel,
-                xcr0: Some(7),
-                virtual_interrupt_delivery: None,
-            }),
+            host: Some(HostFacts { xcr0: Some(Hex(7)), ..HostFacts::new() }),
             ..case("xcr0-host", INTEL_4, &[set("vm", XCR0, 0xe7).vcpu(2)])
         },
         case("x2apic-state", INTEL, &[set("vm", "vcpu->x2apic_state", 7)]),
