@@ -21,7 +21,7 @@
 //! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
 //! against the parts. `delta` knows `memory` alone, and `read` lends it areas of chains. `read` and
 //! `write` do not know each other. `state` knows what fields a device record has; of the crate it
-//! uses `limits`, `nvlist` and `bhyve`.
+//! uses `limits`, `nvlist` and `bhyve`, and `part::device` uses it to store records as fields.
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.
