@@ -24,8 +24,9 @@
 //! `limits, error, cursor, digest <- nvlist <- layout, memory, part <- ledger <- read | write`, and
 //! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
 //! against the parts. `delta` knows `memory` alone, and `read` lends it areas of chains. `read` and
-//! `write` do not know each other. `state` knows what fields a device record has and which values are
-//! good; of the crate it uses `limits`, `nvlist` and `bhyve`. `read` lends it records.
+//! `write` do not know each other. `state` knows what fields a device record has and which values
+//! are good; of the crate it uses `limits`, `nvlist` and `bhyve`. `part::device` uses it to store
+//! records as fields, and `read` lends it records.
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.

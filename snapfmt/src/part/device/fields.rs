@@ -16,8 +16,7 @@ use super::head::{self, FieldsHead, Head};
 use super::kept::Whole;
 use crate::error::Fault;
 use crate::limits;
-use crate::nvlist::{self, Nvlist, OwnedValue, View};
-use crate::part::pairs;
+use crate::nvlist::{Nvlist, Options, OwnedValue, View};
 use crate::state::generic::{self, GenericError, Measured, Outside};
 use crate::state::{Fields, Form, layouts};
 
@@ -144,30 +143,46 @@ fn fault(why: &GenericError) -> Fault {
 
 /// The fields that a record was stored as. Names and numbers are claims where the layout is not
 /// known (§11.8).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HeldFields {
     layout: String,
     version: u32,
     known: bool,
-    list: Vec<u8>,
+    /// The list of the part, packed: taking the fields out of it takes as long as reading them.
+    nvlist: Vec<u8>,
     widths: Vec<u8>,
     chunks: Vec<Range<u64>>,
 }
 
+impl PartialEq for HeldFields {
+    /// The same fields of the same layout, however their bulk is stored.
+    fn eq(&self, other: &Self) -> bool {
+        let outside = |held: &Self| (held.version, held.known);
+        self.layout == other.layout
+            && outside(self) == outside(other)
+            && self.widths == other.widths
+            && self.chunks == other.chunks
+            && self.view().is_ok_and(|view| other.view().is_ok_and(|other| view == other))
+    }
+}
+
+impl Eq for HeldFields {}
+
 impl HeldFields {
     pub(super) fn new(
         head: &FieldsHead<'_>,
+        nvlist: &[u8],
         known: bool,
         chunks: Vec<Range<u64>>,
-    ) -> Result<Self, Fault> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             layout: head.layout.to_owned(),
             version: head.version,
             known,
-            list: head.list.to_nvlist().pack()?,
+            nvlist: nvlist.to_vec(),
             widths: head.widths.to_vec(),
             chunks,
-        })
+        }
     }
 
     /// The name of the layout.
@@ -188,18 +203,13 @@ impl HeldFields {
         self.known
     }
 
-    /// The fields, packed.
-    #[must_use]
-    pub fn list(&self) -> &[u8] {
-        &self.list
-    }
-
     /// The fields.
     ///
     /// # Errors
     /// None: the list was read before.
-    pub fn view(&self) -> Result<View<'_>, nvlist::Error> {
-        View::parse(&self.list, &nvlist::Options::new())
+    pub fn view(&self) -> Result<View<'_>, Fault> {
+        let part = View::parse(&self.nvlist, &Options::new())?;
+        part.nvlist("fields").map_err(|missing| Fault::Pair(missing.to_string()))
     }
 
     /// Bytes that each number of the list takes in the record (§5.4.8).
@@ -214,12 +224,6 @@ impl HeldFields {
         &self.chunks
     }
 
-    /// Bytes that they take in the list of their part.
-    pub(super) fn stored(&self) -> u64 {
-        let Self { list, widths, chunks, .. } = self;
-        (list.len() + widths.len() + 8 * chunks.len()) as u64
-    }
-
     /// The same fields, ready to be stored again. `bytes` is the record.
     pub(super) fn again<'a>(&'a self, bytes: &'a [u8]) -> Result<Prepared<'a>, Fault> {
         let chunk = |range: &Range<u64>| {
@@ -229,7 +233,7 @@ impl HeldFields {
         Ok(Prepared {
             layout: &self.layout,
             version: self.version,
-            list: pairs::view(&self.list)?.to_nvlist(),
+            list: self.view()?.to_nvlist(),
             widths: self.widths.clone(),
             chunks: self.chunks.iter().map(chunk).collect(),
         })

@@ -194,8 +194,8 @@ impl Record {
         let bytes = fields.rebuild(bulk, id.size).map_err(in_list)?;
         id.matches(&bytes).map_err(in_list)?;
         let known = fields.check_layout(&bytes).map_err(in_list)?;
-        let held = HeldFields::new(&fields, known, chunks).map_err(in_list)?;
-        let stored = stored.saturating_add(held.stored());
+        let held = HeldFields::new(&fields, part.nvlist(), known, chunks);
+        let stored = stored.saturating_add(part.nvlist().len() as u64);
         Ok(Self { id, bytes, stored, fields: Some(held) })
     }
 
@@ -217,7 +217,7 @@ impl Record {
         self.bytes
     }
 
-    /// Bytes that it takes in the file: the payload, and the list of its fields.
+    /// Bytes that it takes in the file: the payload, and where it is stored as fields, the list.
     #[must_use]
     pub fn stored(&self) -> u64 {
         self.stored
