@@ -8,7 +8,7 @@ use crate::cases::{AMD, INTEL, INTEL_4, OLD_AMD, OLD_INTEL};
 use crate::fixture::{Edit, Fixture, set, write};
 use crate::machines::{with_devices, with_vcpus};
 
-fn passes(what: &str, fixture: &Fixture, warnings: &[&str]) {
+pub(crate) fn passes(what: &str, fixture: &Fixture, warnings: &[&str]) {
     let report = fixture.check(None, None);
     let failing: Vec<_> = report.failing().map(ToString::to_string).collect();
     assert!(failing.is_empty(), "{what}: {failing:#?}");

@@ -13,6 +13,7 @@ mod cases;
 mod classes;
 mod fixture;
 mod good;
+mod good_devices;
 mod machines;
 mod replay;
 mod scope;

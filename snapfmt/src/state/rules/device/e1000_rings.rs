@@ -62,6 +62,10 @@ static RULES: &[Rule] = &[
         subjects: &[
             Subject::field("sc->esc_tdba"),
             Subject::field("sc->esc_rdba"),
+            Subject::field("sc->esc_TDBAL"),
+            Subject::field("sc->esc_TDBAH"),
+            Subject::field("sc->esc_RDBAL"),
+            Subject::field("sc->esc_RDBAH"),
             Subject::field(TX_RING),
             Subject::field(RX_RING),
         ],
@@ -73,7 +77,12 @@ static RULES: &[Rule] = &[
         ..rule("e1000-ring-base", E1000)
     },
     Rule {
-        subjects: &[Subject::field(TX_ENABLED), Subject::field(RX_ENABLED)],
+        subjects: &[
+            Subject::field(TX_ENABLED),
+            Subject::field(RX_ENABLED),
+            Subject::bits("sc->esc_TCTL", 2),
+            Subject::bits("sc->esc_RCTL", 2),
+        ],
         condition: "must be bit 1 of the control register (TCTL, RCTL)",
         reason: "bhyve sets both together",
         bhyve: "restores both; the guest thinks that a ring is on which is off, or the reverse",

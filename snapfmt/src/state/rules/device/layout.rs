@@ -37,6 +37,8 @@ static RULES: &[Rule] = &[Rule {
         Subject::field("port->ioqsz"),
         Subject::field("br->br_iovcnt"),
         Subject::field("sc->ndevices"),
+        Subject::field("xfer"),
+        Subject::field("xfer->ureq").nth(0),
     ],
     condition: "must be such that all bytes of the record make fields of one known layout",
     reason: "bhyve reads fields one after another, with counts from the record itself: after a \

@@ -1,5 +1,6 @@
 //! Rules of configuration space and BARs, which every record of a PCI device begins with.
 
+use super::super::class::{Argued, Class};
 use super::super::finding::Spot;
 use super::super::rule::{ANOTHER, Judge, NotRule, Rule, Severity, Subject, rule};
 use super::super::{Chapter, Check, Known};
@@ -9,7 +10,7 @@ use crate::state::Scope;
 pub(super) static CHAPTER: Chapter = Chapter {
     title: "Configuration space and BARs of PCI devices",
     rules: RULES,
-    argued: &[],
+    argued: ARGUED,
     not_rules: NOT_RULES,
 };
 
@@ -215,6 +216,14 @@ fn ids(check: &mut Check<'_, '_>) {
         }
     }
 }
+
+static ARGUED: &[Argued] = &[Argued {
+    records: PCI,
+    subjects: &[Subject::field(CONFIG)],
+    class: Class::Free,
+    because: "guests write all of configuration space, apart from what is ruled; bhyve looks at \
+              little of it",
+}];
 
 static NOT_RULES: &[NotRule] = &[
     NotRule {
