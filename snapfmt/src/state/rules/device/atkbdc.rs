@@ -105,8 +105,8 @@ static RULES: &[Rule] = &[
             Subject::field("atkbdc_sc->curcmd"),
             Subject::field("atkbdc_sc->ctrlbyte"),
         ],
-        condition: "must be a status of bits 0, 2, 3 and 5 only, a command that bhyve keeps for its \
-                    argument (0 for none), and an answer of 0 or 0x8000 with a byte",
+        condition: "must be a status of bits 0, 2, 3 and 5 only, a command that bhyve keeps for \
+                    its argument (0 for none), and an answer of 0 or 0x8000 with a byte",
         reason: "bhyve sets nothing else",
         bhyve: "restores it; the guest's driver may wait for ever",
         source: "usr.sbin/bhyve/atkbdc.c atkbdc_sts_ctl_handler",

@@ -71,7 +71,8 @@ static RULES: &[Rule] = &[
         ],
         condition: "must have the reserved bits clear",
         reason: "bhyve clears them when the guest writes the register",
-        bhyve: "restores it; lengths of rings that are no multiple of 128 bytes are used as they are",
+        bhyve: "restores it; lengths of rings that are no multiple of 128 bytes are used as they \
+                are",
         source: "usr.sbin/bhyve/pci_e82545.c e82545_write_register",
         judge: Judge::Relation(reserved),
         ..rule("e1000-reserved", E1000)

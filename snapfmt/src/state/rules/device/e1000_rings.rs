@@ -36,10 +36,11 @@ static RULES: &[Rule] = &[
             Subject::field(RDT),
         ],
         condition: "must be below the number of descriptors of the ring, 16 bytes each, which must \
-                    not be 0: for receiving if it is enabled, for sending if something is to be sent",
+                    not be 0: for receiving if it is enabled, for sending if something is to be \
+                    sent",
         reason: "bhyve takes heads and tails for indices, and divides by the number",
-        bhyve: "restores it; the next packet ends in an access outside the ring, a division by 0, or \
-                a loop",
+        bhyve: "restores it; the next packet ends in an access outside the ring, a division by 0, \
+                or a loop",
         advice: WITHOUT,
         source: "usr.sbin/bhyve/pci_e82545.c e82545_rx_callback, e82545_tx_run",
         judge: Judge::Relation(indices),

@@ -63,7 +63,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(ENABLED), Subject::field(MASKED)],
-        condition: "must be 0, or the bit of message control: 0x8000 for enabled, 0x4000 for masked",
+        condition: "must be 0, or the bit of message control: 0x8000 for enabled, 0x4000 for \
+                    masked",
         reason: "bhyve keeps the bit where it is",
         bhyve: "restores it and takes any value but 0 for set",
         source: "usr.sbin/bhyve/pci_emul.c msixcap_cfgwrite",

@@ -57,10 +57,11 @@ static RULES: &[Rule] = &[
     Rule {
         subjects: &[Subject::field(TYPE), Subject::field(SIZE)],
         condition: "must fit each other: none without a BAR or for an upper half, which follows a \
-                    64-bit BAR; else a power of two, at least 4 for I/O, 16 for memory, 2048 for ROM",
+                    64-bit BAR; else a power of two, at least 4 for I/O, 16 for memory, 2048 for \
+                    ROM",
         reason: "bhyve makes BARs so, and never changes them",
-        bhyve: "restores it; addresses that the guest then gives to the BAR are cut off wrongly, or \
-                bhyve aborts",
+        bhyve: "restores it; addresses that the guest then gives to the BAR are cut off wrongly, \
+                or bhyve aborts",
         source: "usr.sbin/bhyve/pci_emul.c pci_emul_alloc_bar",
         judge: Judge::Relation(shapes),
         ..rule("pci-bar-size", PCI)
@@ -228,10 +229,10 @@ static ARGUED: &[Argued] = &[Argued {
 static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "pi->pi_bar[i].addr",
-        fact: "is what the restoring bhyve gives to the BAR: it does not move the device, and aborts \
-               when the guest moves it later",
-        because: "what a new machine gives depends on its other devices and on the version, none of \
-                  which is known here",
+        fact: "is what the restoring bhyve gives to the BAR: it does not move the device, and \
+               aborts when the guest moves it later",
+        because: "what a new machine gives depends on its other devices and on the version, none \
+                  of which is known here",
     },
     NotRule {
         about: "hostbridge and lpc pi->pi_cfgdata",

@@ -40,8 +40,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(MAP), Subject::field(PORT)],
-        condition: "must be the port of the slot's device, each once, and in a slot without a device \
-                    the last port that has none",
+        condition: "must be the port of the slot's device, each once, and in a slot without a \
+                    device the last port that has none",
         reason: "bhyve gives each device one slot, and finds the port of a slot so",
         bhyve: "restores it; devices are lost, or several slots have the same one",
         source: "usr.sbin/bhyve/pci_xhci.c pci_xhci_map_devs_slots",
