@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use snapfmt::bhyve::Section;
 use snapfmt::state::host::{Hex, HostFacts};
 use snapfmt::state::rules::class::{self, ByteClass};
 use snapfmt::state::rules::{self, Machine};
@@ -215,4 +216,52 @@ fn rules_name_fields_and_parts_that_exist() {
             assert!(covered(argued.records, subject), "{subject}");
         }
     }
+}
+
+/// Tries values in every byte of devices that no rule restricts, where the field is first.
+#[test]
+fn an_argued_byte_of_a_device_breaks_no_rule() {
+    let mut wrong = BTreeSet::new();
+    let mut changes = 0_u32;
+    for name in ["intel-1cpu-fbsd", "amd-2cpu-linux", "older-2020-amd-2cpu"] {
+        let mut fixture = Fixture::of(name).with(&[]);
+        fixture.meta.records.retain(|record| record.section == Section::Device);
+        let before = fixture.check(None, None);
+        for (at, what) in argued_bytes(&fixture) {
+            let was = fixture.kern[at];
+            for value in [0xff, 0, 1, 0x80].into_iter().filter(|value| *value != was) {
+                fixture.kern[at] = value;
+                changes += 1;
+                let after = fixture.check(None, None);
+                for finding in new_findings(&after, &before) {
+                    wrong.insert((what, finding.rule.id));
+                }
+            }
+            fixture.kern[at] = was;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(changes > 3_500, "{changes}");
+}
+
+/// Bytes of devices that are argued: where they are in `.kern`, and the field.
+fn argued_bytes(fixture: &Fixture) -> Vec<(usize, &'static str)> {
+    /// More of a long field are alike.
+    const MOST: u32 = 32;
+    let machine = Machine::from_kern(&fixture.meta, &fixture.kern);
+    let mut bytes = Vec::new();
+    for record in &machine.records {
+        let Ok(fields) = &record.fields else { continue };
+        for run in class::classes(fields.layout()) {
+            let ByteClass::Argued(..) = run.class else { continue };
+            let key = run.field.key();
+            let Some(field) = fields.iter().find(|field| field.definition() == run.field) else {
+                continue;
+            };
+            let at = record.entry.offset + field.offset() + u64::from(run.at);
+            let len = u64::from(run.len.min(MOST));
+            bytes.extend((at..at + len).map(|at| (at as usize, key)));
+        }
+    }
+    bytes
 }

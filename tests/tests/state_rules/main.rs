@@ -14,6 +14,7 @@ mod classes;
 mod fixture;
 mod good;
 mod good_cpu;
+mod good_devices;
 mod machines;
 mod replay;
 mod scope;

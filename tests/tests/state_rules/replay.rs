@@ -54,7 +54,7 @@ struct Row {
     rules: BTreeSet<&'static str>,
 }
 
-/// Calls `each` with every change in a record of a list that is ruled, and the rules that it breaks.
+/// Calls `each` with every change in a ruled record of a list, and the rules that it breaks.
 fn replay(section: Section, mut each: impl FnMut(&Mutation, &BTreeMap<&'static str, Verdict>)) {
     for name in FIXTURES {
         let whole = Fixture::of(name);

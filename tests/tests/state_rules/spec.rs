@@ -37,6 +37,15 @@ runs from them.
 
 ";
 
+const DEVICES: &str = "
+### Records of devices
+
+The same of the records of devices, of layouts that were seen. Fields that are there several times \
+count
+once, and those of varying length as one byte, unless the number is always the same.
+
+";
+
 const SEVERITIES: [Severity; 7] = [
     Severity::Panic,
     Severity::Corrupt,
@@ -68,6 +77,17 @@ fn document() -> String {
     }
     for layout in kernel().filter(|layout| class::tally(layout).unclassed == 0) {
         bytes(&mut text, layout);
+    }
+    text += DEVICES;
+    text += "| layout | bytes | ruled | any value | opaque | host-specific | unclassed |\n";
+    text += "|---|--:|--:|--:|--:|--:|--:|\n";
+    let of_devices = layouts::all().filter(|layout| layout.section == Section::Device);
+    for layout in of_devices.filter(|layout| !layout.seen.is_empty()) {
+        let tally = class::tally(layout);
+        let Tally { ruled, free, opaque, host, unclassed } = tally;
+        let (id, all) = (layout.id, tally.all());
+        writeln!(text, "| {id} | {all} | {ruled} | {free} | {opaque} | {host} | {unclassed} |")
+            .unwrap();
     }
     text
 }

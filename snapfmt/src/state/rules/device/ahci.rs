@@ -68,7 +68,8 @@ static RULES: &[Rule] = &[
         condition: "must agree: a bit for each port that has a disk or drive, and the port's own \
                     number, or 0 in a port that has none",
         reason: "bhyve sets them together",
-        bhyve: "refuses the snapshot if its own ports are others; a wrong bit it shows to the guest",
+        bhyve: "refuses the snapshot if its own ports are others; a wrong bit it shows to the \
+                guest",
         source: "usr.sbin/bhyve/pci_ahci.c pci_ahci_init, pci_ahci_snapshot",
         judge: Judge::Relation(implemented),
         ..rule("ahci-implemented", AHCI)
@@ -120,7 +121,8 @@ static RULES: &[Rule] = &[
             Subject::field("port->fbu"),
         ],
         condition: "must be the address in use while the port runs (bits 0 and 4 of PxCMD)",
-        reason: "bhyve looks them up when the guest starts the port; AHCI forbids to write them then",
+        reason: "bhyve looks them up when the guest starts the port; AHCI forbids to write them \
+                 then",
         bhyve: "restores both; the guest may look at other lists than the device",
         advice: ANOTHER,
         source: "usr.sbin/bhyve/pci_ahci.c pci_ahci_port_write",

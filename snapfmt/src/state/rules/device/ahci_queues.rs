@@ -40,8 +40,8 @@ static RULES: &[Rule] = &[
         subjects: &[Subject::field(INDEX)],
         condition: "must name each request once: free or busy",
         reason: "a request is in exactly one list",
-        bhyve: "restores it; a request that is in two lists, or in none, makes a list endless or is \
-                lost",
+        bhyve: "restores it; a request that is in two lists, or in none, makes a list endless or \
+                is lost",
         source: "usr.sbin/bhyve/pci_ahci.c ata_ioreq_cb",
         judge: Judge::Relation(once),
         ..rule("ahci-request-once", AHCI)

@@ -71,7 +71,8 @@ static RULES: &[Rule] = &[
         ],
         condition: "must have the reserved bits clear",
         reason: "bhyve clears them when the guest writes the register",
-        bhyve: "restores it; lengths of rings that are no multiple of 128 bytes are used as they are",
+        bhyve: "restores it; lengths of rings that are no multiple of 128 bytes are used as they \
+                are",
         source: "usr.sbin/bhyve/pci_e82545.c e82545_write_register",
         judge: Judge::Relation(reserved),
         ..rule("e1000-reserved", E1000)
@@ -179,8 +180,6 @@ static ARGUED: &[Argued] = &[
             Subject::field("sc->esc_TCTL"),
             Subject::field("sc->esc_TIPG"),
             Subject::field("sc->esc_AIT"),
-            Subject::field("sc->esc_TDBAL"),
-            Subject::field("sc->esc_TDBAH"),
             Subject::field("sc->esc_TIDV"),
             Subject::field("sc->esc_TXDCTL"),
             Subject::field("sc->esc_TADV"),
@@ -190,8 +189,6 @@ static ARGUED: &[Argued] = &[
             Subject::field("sc->esc_RCTL"),
             Subject::field("sc->esc_FCRTL"),
             Subject::field("sc->esc_FCRTH"),
-            Subject::field("sc->esc_RDBAL"),
-            Subject::field("sc->esc_RDBAH"),
             Subject::field("sc->esc_RDTR"),
             Subject::field("sc->esc_RXDCTL"),
             Subject::field("sc->esc_RADV"),

@@ -36,10 +36,11 @@ static RULES: &[Rule] = &[
             Subject::field(RDT),
         ],
         condition: "must be below the number of descriptors of the ring, 16 bytes each, which must \
-                    not be 0: for receiving if it is enabled, for sending if something is to be sent",
+                    not be 0: for receiving if it is enabled, for sending if something is to be \
+                    sent",
         reason: "bhyve takes heads and tails for indices, and divides by the number",
-        bhyve: "restores it; the next packet ends in an access outside the ring, a division by 0, or \
-                a loop",
+        bhyve: "restores it; the next packet ends in an access outside the ring, a division by 0, \
+                or a loop",
         advice: WITHOUT,
         source: "usr.sbin/bhyve/pci_e82545.c e82545_rx_callback, e82545_tx_run",
         judge: Judge::Relation(indices),
@@ -62,6 +63,10 @@ static RULES: &[Rule] = &[
         subjects: &[
             Subject::field("sc->esc_tdba"),
             Subject::field("sc->esc_rdba"),
+            Subject::field("sc->esc_TDBAL"),
+            Subject::field("sc->esc_TDBAH"),
+            Subject::field("sc->esc_RDBAL"),
+            Subject::field("sc->esc_RDBAH"),
             Subject::field(TX_RING),
             Subject::field(RX_RING),
         ],
@@ -73,7 +78,12 @@ static RULES: &[Rule] = &[
         ..rule("e1000-ring-base", E1000)
     },
     Rule {
-        subjects: &[Subject::field(TX_ENABLED), Subject::field(RX_ENABLED)],
+        subjects: &[
+            Subject::field(TX_ENABLED),
+            Subject::field(RX_ENABLED),
+            Subject::bits("sc->esc_TCTL", 2),
+            Subject::bits("sc->esc_RCTL", 2),
+        ],
         condition: "must be bit 1 of the control register (TCTL, RCTL)",
         reason: "bhyve sets both together",
         bhyve: "restores both; the guest thinks that a ring is on which is off, or the reverse",

@@ -37,13 +37,15 @@ static RULES: &[Rule] = &[Rule {
         Subject::field("port->ioqsz"),
         Subject::field("br->br_iovcnt"),
         Subject::field("sc->ndevices"),
+        Subject::field("xfer"),
+        Subject::field("xfer->ureq").nth(0),
     ],
     condition: "must be such that all bytes of the record make fields of one known layout",
     reason: "bhyve reads fields one after another, with counts from the record itself: after a \
              count, a pointer or a size that is wrong it takes one field for another, and a table \
              that is too long overruns the heap",
-    bhyve: "refuses a record that is too short; else restores what it takes for the fields, and may \
-            crash or hand its memory to what the file says",
+    bhyve: "refuses a record that is too short; else restores what it takes for the fields, and \
+            may crash or hand its memory to what the file says",
     advice: WITHOUT,
     source: "usr.sbin/bhyve/pci_emul.c pci_snapshot_pci_dev; pe_snapshot of the device",
     judge: Judge::Layout,

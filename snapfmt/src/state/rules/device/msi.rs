@@ -24,6 +24,11 @@ const PBA_OFFSET: &str = "pi->pi_msix.pba_offset";
 const PBA_SIZE: &str = "pi->pi_msix.pba_size";
 const PBA_PAGE: &str = "pi->pi_msix.pba_page_offset";
 
+/// Where configuration space says whether it has capabilities, where the first is, and they.
+const HAS_CAPABILITIES: Subject = Subject::range(CONFIG, 6, 1);
+const FIRST: Subject = Subject::range(CONFIG, 0x34, 1);
+const CAPABILITIES: Subject = Subject::range(CONFIG, 0x40, 0xc0);
+
 const CAP_MSI: u8 = 0x05;
 const CAP_MSIX: u8 = 0x11;
 /// Bits of the message control of MSI-X.
@@ -47,7 +52,7 @@ static RULES: &[Rule] = &[
         ..rule("pci-msi", PCI)
     },
     Rule {
-        subjects: &[Subject::field(MSI_ENABLED), Subject::field(CONFIG)],
+        subjects: &[Subject::field(MSI_ENABLED), HAS_CAPABILITIES, FIRST, CAPABILITIES],
         condition: "must be as the MSI capability in configuration space says, with address, data \
                     and messages if it is on",
         reason: "bhyve writes both together",
@@ -58,7 +63,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(ENABLED), Subject::field(MASKED)],
-        condition: "must be 0, or the bit of message control: 0x8000 for enabled, 0x4000 for masked",
+        condition: "must be 0, or the bit of message control: 0x8000 for enabled, 0x4000 for \
+                    masked",
         reason: "bhyve keeps the bit where it is",
         bhyve: "restores it and takes any value but 0 for set",
         source: "usr.sbin/bhyve/pci_emul.c msixcap_cfgwrite",
@@ -110,7 +116,9 @@ static RULES: &[Rule] = &[
             Subject::field(COUNT),
             Subject::field(ENABLED),
             Subject::field(MASKED),
-            Subject::field(CONFIG),
+            HAS_CAPABILITIES,
+            FIRST,
+            CAPABILITIES,
         ],
         condition: "must be as the MSI-X capability in configuration space says",
         reason: "both are written together, unless a guest writes single bytes, which none does",

@@ -30,8 +30,8 @@ static RULES: &[Rule] = &[
         subjects: &[Subject::field(HEADER), Subject::field(BACKEND)],
         condition: "must be 12 with mergeable receive buffers and 10 without; for the backend the \
                     same or 0",
-        reason: "bhyve writes as many bytes into a buffer of the guest as they say, and asserts that \
-                 they fit each other",
+        reason: "bhyve writes as many bytes into a buffer of the guest as they say, and asserts \
+                 that they fit each other",
         bhyve: "restores it; the next packet overwrites memory of the guest or of bhyve",
         advice: WITHOUT,
         source: "usr.sbin/bhyve/pci_virtio_net.c pci_vtnet_neg_features, pci_vtnet_rx",

@@ -1,5 +1,6 @@
 //! Rules of configuration space and BARs, which every record of a PCI device begins with.
 
+use super::super::class::{Argued, Class};
 use super::super::finding::Spot;
 use super::super::rule::{ANOTHER, Judge, NotRule, Rule, Severity, Subject, rule};
 use super::super::{Chapter, Check, Known};
@@ -9,7 +10,7 @@ use crate::state::Scope;
 pub(super) static CHAPTER: Chapter = Chapter {
     title: "Configuration space and BARs of PCI devices",
     rules: RULES,
-    argued: &[],
+    argued: ARGUED,
     not_rules: NOT_RULES,
 };
 
@@ -56,10 +57,11 @@ static RULES: &[Rule] = &[
     Rule {
         subjects: &[Subject::field(TYPE), Subject::field(SIZE)],
         condition: "must fit each other: none without a BAR or for an upper half, which follows a \
-                    64-bit BAR; else a power of two, at least 4 for I/O, 16 for memory, 2048 for ROM",
+                    64-bit BAR; else a power of two, at least 4 for I/O, 16 for memory, 2048 for \
+                    ROM",
         reason: "bhyve makes BARs so, and never changes them",
-        bhyve: "restores it; addresses that the guest then gives to the BAR are cut off wrongly, or \
-                bhyve aborts",
+        bhyve: "restores it; addresses that the guest then gives to the BAR are cut off wrongly, \
+                or bhyve aborts",
         source: "usr.sbin/bhyve/pci_emul.c pci_emul_alloc_bar",
         judge: Judge::Relation(shapes),
         ..rule("pci-bar-size", PCI)
@@ -216,13 +218,21 @@ fn ids(check: &mut Check<'_, '_>) {
     }
 }
 
+static ARGUED: &[Argued] = &[Argued {
+    records: PCI,
+    subjects: &[Subject::field(CONFIG)],
+    class: Class::Free,
+    because: "guests write all of configuration space, apart from what is ruled; bhyve looks at \
+              little of it",
+}];
+
 static NOT_RULES: &[NotRule] = &[
     NotRule {
         about: "pi->pi_bar[i].addr",
-        fact: "is what the restoring bhyve gives to the BAR: it does not move the device, and aborts \
-               when the guest moves it later",
-        because: "what a new machine gives depends on its other devices and on the version, none of \
-                  which is known here",
+        fact: "is what the restoring bhyve gives to the BAR: it does not move the device, and \
+               aborts when the guest moves it later",
+        because: "what a new machine gives depends on its other devices and on the version, none \
+                  of which is known here",
     },
     NotRule {
         about: "hostbridge and lpc pi->pi_cfgdata",

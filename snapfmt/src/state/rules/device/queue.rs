@@ -28,8 +28,8 @@ static RULES: &[Rule] = &[
         severity: Severity::Ucrash,
         subjects: &[Subject::field(DESC), Subject::field(AVAIL), Subject::field(USED)],
         condition: "must lie in guest memory, with all of the rings",
-        reason: "bhyve looks the addresses up in guest memory and uses what it finds, which is NULL \
-                 for others",
+        reason: "bhyve looks the addresses up in guest memory and uses what it finds, which is \
+                 NULL for others",
         bhyve: "copies the rings to NULL and dies",
         advice: WITHOUT,
         source: "usr.sbin/bhyve/virtio.c vi_pci_snapshot_queues",
@@ -46,8 +46,8 @@ static RULES: &[Rule] = &[
         condition: "must be where the page number of the queue says: descriptors at its page, 16 \
                     bytes each, the available ring after them, the used ring at the next page",
         reason: "bhyve works them out from the page number that the driver writes",
-        bhyve: "restores them: the rings are written over other memory of the guest, and device and \
-                driver look at different rings",
+        bhyve: "restores them: the rings are written over other memory of the guest, and device \
+                and driver look at different rings",
         source: "usr.sbin/bhyve/virtio.c vi_vq_init",
         judge: Judge::Relation(addresses),
         ..rule("virtq-ring-addresses", VIRTIO)

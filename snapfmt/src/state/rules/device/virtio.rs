@@ -61,8 +61,8 @@ static RULES: &[Rule] = &[
         severity: Severity::Ucrash,
         subjects: &[Subject::field(CURRENT)],
         condition: "must be 0 to 0xffff",
-        reason: "the guest writes 16 bits; bhyve compares it with the number of queues, as a number \
-                 with a sign, and then takes it for an index",
+        reason: "the guest writes 16 bits; bhyve compares it with the number of queues, as a \
+                 number with a sign, and then takes it for an index",
         bhyve: "restores it; when the guest next reads a register of a negative queue, bhyve \
                 crashes or shows its memory",
         advice: WITHOUT,

@@ -61,8 +61,10 @@ static RULES: &[Rule] = &[
             Subject::field(ENQ_SEGMENT),
         ],
         condition: "must be what bhyve's controller has",
-        reason: "they are constants that no guest can write; bhyve tells its registers apart by them",
-        bhyve: "restores it; the guest finds registers elsewhere than it thinks, and bhyve may abort",
+        reason: "they are constants that no guest can write; bhyve tells its registers apart by \
+                 them",
+        bhyve: "restores it; the guest finds registers elsewhere than it thinks, and bhyve may \
+                abort",
         source: "usr.sbin/bhyve/pci_xhci.c pci_xhci_init",
         judge: Judge::Relation(constants),
         ..rule("xhci-constants", XHCI)

@@ -40,8 +40,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         subjects: &[Subject::field(MAP), Subject::field(PORT)],
-        condition: "must be the port of the slot's device, each once, and in a slot without a device \
-                    the last port that has none",
+        condition: "must be the port of the slot's device, each once, and in a slot without a \
+                    device the last port that has none",
         reason: "bhyve gives each device one slot, and finds the port of a slot so",
         bhyve: "restores it; devices are lost, or several slots have the same one",
         source: "usr.sbin/bhyve/pci_xhci.c pci_xhci_map_devs_slots",
@@ -339,14 +339,21 @@ static ARGUED: &[Argued] = &[
     },
     Argued {
         records: XHCI,
-        subjects: &[Subject::field("xfer"), Subject::field("xfer->ureq")],
-        class: Class::HostSpecific,
-        because: "addresses in the process that wrote them; bhyve looks only whether they are 0",
+        subjects: &[Subject::field("xfer->ureq")],
+        class: Class::Free,
+        because: "a control request of the guest",
     },
 ];
 
-static NOT_RULES: &[NotRule] = &[NotRule {
-    about: "xhci xfer",
-    fact: "the endpoint is one that the device context in guest memory enables",
-    because: "guests may change the context at any time",
-}];
+static NOT_RULES: &[NotRule] = &[
+    NotRule {
+        about: "xhci xfer",
+        fact: "the endpoint is one that the device context in guest memory enables",
+        because: "guests may change the context at any time",
+    },
+    NotRule {
+        about: "xhci xfer and ureq",
+        fact: "are good pointers",
+        because: "bhyve looks only whether they are 0",
+    },
+];
