@@ -248,6 +248,8 @@ fn a_view_is_shown_with_its_names_and_values() {
     let view = View::parse(&bytes, &options()).unwrap();
     assert_eq!(format!("{view:?}"), r#"{"a\\n": Number(7), "l": Nvlist({"b": Bool(true)})}"#);
     assert_eq!(view.byte_order(), ByteOrder::Little);
+    assert!(!view.is_empty());
+    assert!(View::parse(&Nvlist::new().pack().unwrap(), &options()).unwrap().is_empty());
     assert_eq!(Nvlist::from(view).pack().unwrap(), bytes);
 }
 
