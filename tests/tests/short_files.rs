@@ -1,14 +1,18 @@
-//! Files that end too early or are none at all: what each reader says, and where.
+//! Files that end too early, shrink, or are none at all: what each reader says, and where.
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::cell::Cell;
+use std::io;
 
 use snapfmt::error::Section;
 use snapfmt::layout::{header, trailer};
 use snapfmt::part::codec::Compression;
 use snapfmt::read::survey::{What, survey};
-use snapfmt::read::{ReadError, Seeker};
+use snapfmt::read::{ReadAt, ReadError, Seeker};
 use snapfmt::{Error, Fault};
 use tests::drive::{small_image, walk};
+use tests::forge::{Plan, places};
 
 /// The least that a file has: a header block and a trailer.
 const LEAST: usize = header::LEN + trailer::LEN;
@@ -82,4 +86,44 @@ fn the_account_of_a_header_alone_ends_with_what_is_missing() {
     let error = account.errors().next().unwrap();
     let fault = Fault::Truncated { wanted: trailer::LEN as u64, left: 0 };
     assert_eq!(says(error), (&fault, &Section::Trailer, size));
+}
+
+/// A file of which, at some time, only the first bytes are left.
+struct Shrinking<'a> {
+    bytes: &'a [u8],
+    left: Cell<usize>,
+}
+
+impl ReadAt for Shrinking<'_> {
+    fn size(&self) -> u64 {
+        self.bytes.size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.bytes[..self.left.get()].read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_while_a_long_part_is_read_says_how_much_of_it_is_missing() {
+    // Longer than what is read at once.
+    let mut plan = Plan::small();
+    plan.records[0].bytes = vec![0xa5; 5 << 19];
+    let file = plan.forge();
+    let record = *places(&file).iter().find(|place| place.kind == 16).unwrap();
+    let left = record.nvlist + (3 << 19);
+    let seeker = Seeker::open(Shrinking { bytes: &file, left: Cell::new(file.len()) });
+    let whole = seeker.unwrap().record("kern_structs", "vrtc").unwrap();
+    assert_eq!(whole.unwrap().bytes(), plan.records[0].bytes);
+    let source = Shrinking { bytes: &file, left: Cell::new(file.len()) };
+    let seeker = Seeker::open(&source).unwrap();
+    source.left.set(left);
+    let error = match seeker.record("kern_structs", "vrtc") {
+        Err(ReadError::Format(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    // One read came through, and the next one did not.
+    let at = record.nvlist + (1 << 20);
+    let fault = Fault::Truncated { wanted: (record.end - at) as u64, left: 0 };
+    assert_eq!((error.fault(), error.at()), (&fault, at as u64));
 }

@@ -207,3 +207,25 @@ fn without_the_machine_extents_are_counted_but_not_checked_nor_given() {
     assert!(words(&account).contains(&(extents[0].at as u64, len, "memory, not checked")));
     assert!(kinds.contains(&"map") && !kinds.contains(&"extent"));
 }
+
+#[test]
+fn what_looks_like_parts_in_guest_memory_is_one_damage_with_what_it_lies_in() {
+    let other = Plan { name: "other".to_owned(), created: 1, ..Plan::small() }.forge();
+    let theirs = places(&other);
+    let (vm, index) = (theirs[1], of(&theirs, INDEX)[0]);
+    // Out of order the one, of another header block the other.
+    let mut page = [&other[vm.at..vm.end], &other[index.at..index.end]].concat();
+    page.resize(4096, 0x55);
+    let mut plan = Plan::small();
+    plan.extents[1].pages.insert(2, page);
+    let file = plan.forge();
+    let places = places(&file);
+    let extent = of(&places, EXTENT)[1];
+    let mut cut = file[..file.len() - 128].to_vec();
+    wipe(&mut cut, extent.at, extent.at + 128);
+    let account = look(&cut);
+    let (at, len) = (extent.at as u64, (extent.end - extent.at) as u64);
+    assert!(words(&account).contains(&(at, len, "damaged")), "{:?}", words(&account));
+    let ids: Vec<_> = errors(&account).iter().map(|error| error.fault().id()).collect();
+    assert_eq!(ids, ["magic", "truncated"]);
+}
