@@ -229,3 +229,82 @@ fn what_looks_like_parts_in_guest_memory_is_one_damage_with_what_it_lies_in() {
     let ids: Vec<_> = errors(&account).iter().map(|error| error.fault().id()).collect();
     assert_eq!(ids, ["magic", "truncated"]);
 }
+
+#[test]
+fn what_follows_index_is_a_trailer_whatever_it_holds() {
+    let (mut file, places) = small();
+    let trailer = places.last().unwrap();
+    wipe(&mut file, trailer.at, trailer.end);
+    let errors = errors(&look(&file));
+    assert_eq!(errors.len(), 1);
+    assert_eq!((errors[0].fault().id(), errors[0].section()), ("magic", &Section::Trailer));
+    assert_eq!(errors[0].at(), trailer.at as u64);
+}
+
+#[test]
+fn a_trailer_ends_the_file_even_without_index_and_with_bytes_behind_it() {
+    let (mut file, places) = small();
+    let (index, trailer) = (of(&places, INDEX)[0], places.last().unwrap());
+    file[index.nvlist] ^= 1;
+    file.extend([7; 64]);
+    let account = look(&file);
+    let (at, end) = (trailer.at as u64, trailer.end as u64);
+    let words = words(&account);
+    assert_eq!(words[words.len() - 2..], [(at, 128, "trailer"), (end, 64, "damaged")]);
+    let ids: Vec<_> = errors(&account).iter().map(|error| error.fault().id()).collect();
+    assert_eq!(ids, ["digest", "trailing"]);
+}
+
+#[test]
+fn a_trailer_in_guest_memory_ends_nothing() {
+    let other = Plan { name: "other".to_owned(), created: 1, ..Plan::small() }.forge();
+    let theirs = places(&other);
+    let (map, trailer) = (of(&theirs, MAP)[0], *theirs.last().unwrap());
+    let mut page = [&other[map.at..map.end], &other[trailer.at..trailer.end]].concat();
+    page.resize(4096, 0x55);
+    let mut plan = Plan::small();
+    plan.extents[1].pages.insert(2, page);
+    let file = plan.forge();
+    let places = places(&file);
+    let (extent, map) = (of(&places, EXTENT)[1], of(&places, MAP)[0]);
+    let mut cut = file[..file.len() - 128].to_vec();
+    wipe(&mut cut, extent.at, extent.at + 128);
+    let account = look(&cut);
+    let ids: Vec<_> = errors(&account).iter().map(|error| error.fault().id()).collect();
+    assert_eq!(ids, ["magic", "magic", "truncated"]);
+    let found = (map.at as u64, (map.end - map.at) as u64, "memory, found");
+    assert!(words(&account).contains(&found), "{:?}", words(&account));
+}
+
+#[test]
+fn an_index_that_was_searched_for_is_followed_by_the_trailer() {
+    let (mut file, places) = small();
+    let (record, trailer) = (of(&places, DEVICE)[1], places.last().unwrap());
+    wipe(&mut file, record.at, record.at + 128);
+    wipe(&mut file, trailer.at, trailer.end);
+    let errors = errors(&look(&file));
+    let at: Vec<_> = errors.iter().map(|error| error.at()).collect();
+    assert_eq!(at, [record.at as u64, trailer.at as u64]);
+    assert_eq!(errors[1].section(), &Section::Trailer);
+}
+
+#[test]
+fn extents_out_of_order_are_refused_though_nothing_lists_them() {
+    // Compressed, a part is as long wherever it lies.
+    let mut plan = Plan::small_zstd();
+    for extent in &mut plan.extents {
+        extent.pages = [(1, vec![1; 4096])].into_iter().collect();
+    }
+    let mut file = plan.forge();
+    let places = places(&file);
+    let [low, high] = of(&places, EXTENT)[..] else { panic!() };
+    assert_eq!(low.end - low.at, high.end - high.at);
+    let (first, second) = (file[low.at..low.end].to_vec(), file[high.at..high.end].to_vec());
+    file[low.at..low.end].copy_from_slice(&second);
+    file[high.at..high.end].copy_from_slice(&first);
+    file.truncate(file.len() - 128);
+    let errors = errors(&look(&file));
+    assert_eq!(errors[0].section(), &Section::Extent { gpa: 0 });
+    assert_eq!(errors[0].at(), high.nvlist as u64, "{:?}", errors[0]);
+    assert!(errors[0].to_string().contains("§6.2.7"), "{}", errors[0]);
+}
