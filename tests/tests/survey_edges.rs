@@ -308,3 +308,20 @@ fn extents_out_of_order_are_refused_though_nothing_lists_them() {
     assert_eq!(errors[0].at(), high.nvlist as u64, "{:?}", errors[0]);
     assert!(errors[0].to_string().contains("§6.2.7"), "{}", errors[0]);
 }
+
+#[test]
+fn raw_extents_in_guest_memory_are_all_given_however_many() {
+    let (file, places) = small();
+    let [first, extent] = of(&places, EXTENT)[..] else { panic!() };
+    // Raw pages decode to no more than their own bytes, so there is nothing to bound.
+    let mut bytes = [&file[..first.at], &[0x55; 4096][..]].concat();
+    bytes.resize(bytes.len().next_multiple_of(4096) + extent.at % 4096, 0x55);
+    let count = 40;
+    for _ in 0..count {
+        bytes.extend(&file[extent.at..extent.end]);
+    }
+    let mut given = 0;
+    let each = |_, _, part| given += usize::from(matches!(part, Part::Extent(_)));
+    survey(&bytes[..], each).unwrap();
+    assert_eq!(given, count);
+}
