@@ -38,8 +38,12 @@ fn law_4_a_file_that_breaks_a_structure_rule_gives_no_device_state() {
     let (records, verified) = records(&Plan::small());
     let rules: Vec<_> = verified.findings().iter().map(|finding| finding.rule.id).collect();
     assert!(rules.contains(&"kern-record-missing"), "{rules:?}");
+    let file = Plan::small().forge();
+    let quick = Seeker::open(&file[..]).unwrap().quick(|_| ()).unwrap();
+    assert_eq!(quick.findings(), verified.findings());
     for record in records {
-        assert_eq!(verified.admit(record.clone()), Err(Box::new(record)));
+        assert_eq!(verified.admit(record.clone()), Err(Box::new(record.clone())));
+        assert_eq!(quick.admit(record.clone()), Err(Box::new(record)));
     }
 }
 
