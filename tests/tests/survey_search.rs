@@ -11,8 +11,11 @@
 use snapfmt::read::survey::{What, survey};
 use tests::forge::{Fact, Place, Plan, Step, Value, forge_with, places};
 
-/// The ranges that are damaged, which have to be some, and those that were found by searching.
-fn look(bytes: &[u8]) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+/// Where something begins and ends.
+type Range = (u64, u64);
+
+/// The ranges that are damaged, and those that were found by searching.
+fn look(bytes: &[u8]) -> (Vec<Range>, Vec<Range>) {
     let account = survey(bytes, |_, _, _| ()).unwrap();
     let mut free = 0;
     let (mut damaged, mut found) = (Vec::new(), Vec::new());
@@ -30,7 +33,7 @@ fn look(bytes: &[u8]) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
     (damaged, found)
 }
 
-fn range(place: &Place) -> (u64, u64) {
+fn range(place: &Place) -> Range {
     (place.at as u64, place.end as u64)
 }
 
