@@ -11,7 +11,7 @@ use snapfmt::error::Section;
 use snapfmt::read::survey::{Run, Survey, What, survey};
 use snapfmt::read::{Part, ReadAt};
 use snapfmt::{Digest, Error};
-use tests::forge::{Place, Plan, Record, places, reseal};
+use tests::forge::{Place, Plan, places, reseal};
 
 /// The survey of a file, whose ranges have to tile it.
 fn look(bytes: &[u8]) -> Survey {
@@ -154,12 +154,12 @@ fn a_trailer_that_points_to_another_part_lists_nothing() {
 
 #[test]
 fn a_part_in_the_place_of_another_is_called_what_it_is() {
-    let record = |name: &str, byte| Record {
-        section: "devices".to_owned(),
-        name: name.to_owned(),
-        bytes: vec![byte; 100],
-    };
-    let plan = Plan { records: vec![record("one", 1), record("two", 2)], ..Plan::small() };
+    let mut plan = Plan::small();
+    for (record, (name, byte)) in plan.records.iter_mut().zip([("one", 1), ("two", 2)]) {
+        record.section = "devices".to_owned();
+        record.name = name.to_owned();
+        record.bytes = vec![byte; 100];
+    }
     let mut file = plan.forge();
     let places = places(&file);
     let [one, two] = of(&places, DEVICE)[..] else { panic!() };
