@@ -4,9 +4,10 @@
 
 use snapfmt::layout::header::{self, Header};
 use snapfmt::layout::trailer::{self, Trailer};
+use snapfmt::read::Seeker;
 use snapfmt::{Digest, Fault, limits};
 use tests::drive::walk;
-use tests::forge::{List, Value};
+use tests::forge::{List, Plan, Value};
 use tests::spec_rules::head;
 
 /// Where the size of the nvlist stands (§3.4), and the most it may be.
@@ -14,15 +15,9 @@ const SIZE_AT: usize = 64;
 const LIMIT: u64 = 3996;
 
 fn named(producer: &str) -> Header {
-    Header {
-        producer: producer.to_owned(),
-        uuid: "00112233-4455-6677-8899-aabbccddeeff".to_owned(),
-        vm_name: "vm0".to_owned(),
-        vm_uuid: None,
-        created: 1,
-        incompatible: Vec::new(),
-        compatible: Vec::new(),
-    }
+    let file = Plan::small().forge();
+    let header = Seeker::open(&file[..]).unwrap().header().clone();
+    Header { producer: producer.to_owned(), ..header }
 }
 
 fn size(block: &[u8]) -> u64 {
