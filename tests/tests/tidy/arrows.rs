@@ -22,8 +22,9 @@ const SNAPFMT: &[Row] = &[
     ("cursor", &["digest", "error"]),
     // The lists of the header block and of all parts alike.
     ("part::pairs", &["error", "nvlist"]),
-    ("layout", &["cursor", "digest", "error", "layout::kind", "limits", "part::pairs"]),
     ("memory", &["digest", "error", "limits"]),
+    ("delta", &["digest", "limits", "memory"]),
+    ("layout", &["cursor", "digest", "error", "layout::kind", "limits", "memory", "part::pairs"]),
     ("state", &["bhyve", "cursor", "digest", "error", "limits", "nvlist"]),
     (
         "part",
@@ -63,6 +64,7 @@ const SNAPFMT: &[Row] = &[
         &[
             "agreement",
             "bhyve",
+            "delta",
             "digest",
             "error",
             "layout",

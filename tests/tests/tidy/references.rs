@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use tests::snapshot_vectors::{folder, names};
 use tests::spec_rules::WITHOUT_FILE;
@@ -10,6 +11,17 @@ use super::{Source, root};
 
 /// The document that is meant where none is named.
 const DEFAULT: &str = "snapshot.md";
+
+/// Folders of the code of another document, which is looked at first.
+const OTHERS: [(&str, &str); 1] = [("migrate", "handover.md")];
+
+/// The documents that a file may mean where it names none. A document means itself first.
+fn meant(path: &Path) -> [&str; 2] {
+    let folder = OTHERS.iter().find(|(folder, _)| path.starts_with(folder));
+    let own = path.file_name().and_then(|name| name.to_str());
+    let own = own.filter(|name| path.starts_with("spec") && name.ends_with(".md"));
+    [folder.map(|(_, document)| *document).or(own).unwrap_or(DEFAULT), DEFAULT]
+}
 
 /// Numbers with points between them that `text` begins with.
 fn number(text: &str) -> &str {
@@ -63,15 +75,15 @@ fn citations(text: &str) -> Vec<(usize, Option<&str>, &str)> {
 }
 
 /// The citations in a file of what does not exist, as `line: document number`.
-fn dangling(spec: &[(String, BTreeSet<String>)], text: &str) -> Vec<String> {
+fn dangling(spec: &[(String, BTreeSet<String>)], path: &Path, text: &str) -> Vec<String> {
     let exists = |document: &str, number: &str| {
         spec.iter().any(|(name, numbers)| name == document && numbers.contains(number))
     };
     let mut bad = Vec::new();
     for (line, document, cited) in citations(text) {
-        let document = document.unwrap_or(DEFAULT);
-        if !exists(document, cited) {
-            bad.push(format!("{line}: {document} §{cited}"));
+        let documents = document.map_or_else(|| meant(path), |document| [document; 2]);
+        if !documents.iter().any(|document| exists(document, cited)) {
+            bad.push(format!("{line}: {} §{cited}", documents[0]));
         }
     }
     bad
@@ -99,7 +111,7 @@ fn what_is_cited_exists() {
         // This one cites what does not exist, to see that it is found.
         if !path.ends_with("tests/tests/tidy/references.rs") {
             cited += citations(&text).len();
-            for citation in dangling(&spec, &text) {
+            for citation in dangling(&spec, &path, &text) {
                 bad.push(format!("{}:{citation}", path.display()));
             }
         }
@@ -118,11 +130,11 @@ fn vectors_and_their_exceptions_name_rules_that_exist() {
         let end = file.windows(3).position(|three| three == b"\n\n\n").unwrap();
         let text = std::str::from_utf8(&file[..end]).unwrap();
         rules += text.lines().filter(|line| line.starts_with("rule: §")).count();
-        assert_eq!(dangling(&spec, text), [""; 0], "{name}");
+        assert_eq!(dangling(&spec, Path::new(&name), text), [""; 0], "{name}");
     }
     assert!(rules > 100, "only {rules} rules named");
     for (rule, _) in WITHOUT_FILE {
-        assert_eq!(dangling(&spec, &format!("§{rule}")), [""; 0]);
+        assert_eq!(dangling(&spec, Path::new(""), &format!("§{rule}")), [""; 0]);
     }
 }
 
@@ -161,8 +173,9 @@ fn a_citation_of_what_does_not_exist_is_found_with_its_line() {
     ];
     let text = "sound (§1, §1.2).\n//! `other.md` §3 and spec/other.md §3.\n§ alone\n\
         /// Rule §1.3.\nmust(\"§1.2.1\");\nother.md §1.2, none.md §1, §3\n";
+    let code = Path::new("snapfmt/src/lib.rs");
     assert_eq!(
-        dangling(&spec, text),
+        dangling(&spec, code, text),
         [
             "4: snapshot.md §1.3",
             "5: snapshot.md §1.2.1",
@@ -171,4 +184,7 @@ fn a_citation_of_what_does_not_exist_is_found_with_its_line() {
             "6: snapshot.md §3",
         ]
     );
+    // A document means itself before the first one, and code the document of its folder.
+    assert_eq!(dangling(&spec, Path::new("spec/other.md"), "§3 §1 §2"), ["1: other.md §2"]);
+    assert_eq!(dangling(&spec, Path::new("migrate/src/lib.rs"), "§1 §3"), ["1: handover.md §3"]);
 }
