@@ -20,13 +20,14 @@
 //!   two states, area by area ── delta::compare ──▶ Change ──▶ write::DeltaWriter
 //! ```
 //!
-//! Arrows between modules point one way:
-//! `limits, error, cursor, digest <- nvlist <- layout, memory, part <- ledger <- read | write`, and
-//! `bhyve`, which knows the three files and nothing of ours, is used by `ledger` to hold `.meta`
-//! against the parts. `delta` knows `memory` alone, and `read` lends it areas of chains. `read` and
-//! `write` do not know each other. `state` knows what fields a device record has and which values
-//! are good; of the crate it uses `limits`, `nvlist` and `bhyve`. `part::device` uses it to store
-//! records as fields, and `read` lends it records.
+//! Arrows between modules point one way: `limits, digest, nvlist <- error, cursor <- layout, memory
+//! <- part <- ledger <- read | write`, and `bhyve`, which knows the three files and of ours only
+//! limits, is used by `ledger` to hold `.meta` against the parts. `state` knows what fields a
+//! device record has and which values are good; of the crate it uses `limits`, `nvlist` and
+//! `bhyve`. `part::device` uses it to store records as fields, and `read` lends it records. `delta`
+//! knows `memory` alone, and `read` lends it areas of chains. `read` and `write` do not know each
+//! other. Two modules lie lower than the one they are in: `layout::kind` below `error`, and
+//! `part::pairs` below `layout`. `tests/tests/tidy/arrows.rs` has the table of all arrows.
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.

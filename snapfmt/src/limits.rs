@@ -54,6 +54,8 @@ pub const EXTENT_MIN: u64 = 64 << 10;
 pub const EXTENT_MAX: u64 = 4 << 20;
 /// Entries of a MAP part.
 pub const MAP_ENTRIES: usize = 4096;
+/// The payload of a MAP part: 96 bytes for each entry.
+pub const MAP_PAYLOAD: u64 = 384 << 10;
 /// MAP parts of a file: 512 TiB in extents of 1 MiB. Readers hold their places until INDEX.
 pub const MAPS: usize = 1 << 17;
 /// The payload of INDEX: 64 bytes for each MAP part.

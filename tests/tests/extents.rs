@@ -1,4 +1,4 @@
-//! One extent read by itself, as a MAP part lists it (§6.5.1).
+//! Extents as MAP parts list them: one read by itself (§6.5.1), and what its entry may say.
 
 // The lints know `#[test]` functions, but not their helpers.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
@@ -7,7 +7,8 @@ use snapfmt::part::extent::Extent;
 use snapfmt::part::map::MapEntry;
 use snapfmt::read::{Part, Quick, ReadError, Seeker, read_all};
 use snapfmt::{Digest, Section};
-use tests::images;
+use tests::forge::{Plan, Step, forge_with};
+use tests::{drive, images};
 
 fn entries(seeker: &Seeker<&[u8]>) -> (Quick, Vec<MapEntry>) {
     let quick = seeker.quick(|_| ()).unwrap();
@@ -106,4 +107,32 @@ fn tables_end_after_an_error() {
     assert!(matches!(tables.next(), Some(Err(ReadError::Format(_)))));
     assert!(tables.next().is_none());
     assert_eq!(seeker.tables(&quick).map(|table| table.unwrap().entries.len()).sum::<usize>(), 2);
+}
+
+/// A file whose first extent stores `pages` of a block of which the first eight are RAM; its entry
+/// says `listed`.
+fn listed(pages: u64, listed: u32) -> Vec<u8> {
+    let mut plan = Plan::small();
+    plan.extents[0].gpa = 32 << 12;
+    plan.extents[0].pages = (0..pages).map(|page| (page, vec![1; 4096])).collect();
+    forge_with(&plan, &mut |step| {
+        if let Step::Piece(piece) = step
+            && piece.kind == 33
+        {
+            piece.payload[28..32].copy_from_slice(&listed.to_le_bytes());
+        }
+    })
+}
+
+#[test]
+fn an_entry_has_up_to_as_many_data_pages_as_its_block_has_ram() {
+    drive::map(&listed(8, 8)).unwrap();
+    drive::walk(&listed(8, 8)).unwrap();
+    for more in [9, 16] {
+        let error = drive::map(&listed(8, more)).unwrap_err();
+        assert_eq!(error.fault().id(), "value", "{error}");
+        assert!(error.to_string().contains("§6.2.3"), "{error}");
+    }
+    // Fewer than there are is for the totals to say.
+    assert_eq!(drive::map(&listed(8, 7)).unwrap_err().fault().id(), "disagree");
 }

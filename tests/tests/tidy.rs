@@ -1,7 +1,12 @@
 //! House rules that neither rustfmt nor clippy knows, for every text file of the repository.
 
 // The lints know `#[test]` functions, but not their helpers.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
+#[path = "tidy/arrows.rs"]
+mod arrows;
+#[path = "tidy/references.rs"]
+mod references;
 
 use std::fs;
 use std::path::{Path, PathBuf};

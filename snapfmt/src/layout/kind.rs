@@ -136,7 +136,7 @@ impl Kind {
             Self::Meta | Self::Config => limits::TEXT_PAYLOAD,
             Self::Device | Self::Other(_) => limits::RECORD,
             Self::Extent => limits::EXTENT_MAX,
-            Self::Map => limits::MAP_ENTRIES as u64 * crate::part::map::ENTRY_LEN as u64,
+            Self::Map => limits::MAP_PAYLOAD,
             Self::Index => limits::INDEX_PAYLOAD,
         }
     }

@@ -16,6 +16,7 @@ use crate::part::{Encoded, Intact};
 
 /// The length of an entry in bytes.
 pub const ENTRY_LEN: usize = 96;
+const _: () = assert!(limits::MAP_ENTRIES as u64 * ENTRY_LEN as u64 == limits::MAP_PAYLOAD);
 
 /// One extent, as a MAP part lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

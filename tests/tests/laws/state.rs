@@ -100,6 +100,9 @@ fn law_4_a_file_that_breaks_a_structure_rule_gives_no_device_state() {
     let (records, verified) = records(&Plan::small().forge());
     let rules: Vec<_> = verified.findings().iter().map(|finding| finding.rule.id).collect();
     assert!(rules.contains(&"kern-record-missing"), "{rules:?}");
+    let file = Plan::small().forge();
+    let quick = Seeker::open(&file[..]).unwrap().quick(|_| ()).unwrap();
+    assert_eq!(quick.findings(), verified.findings());
     let judged = verified.judge(records, None, None).unwrap();
     assert!(judged.clear(&Policy::default()).is_err());
 }

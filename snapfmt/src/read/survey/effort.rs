@@ -84,3 +84,73 @@ impl Effort {
 pub(super) fn spared(fault: &Fault) -> bool {
     matches!(fault, Fault::OverLimit { what, .. } if [READ, DECODE].contains(what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(what: &'static str, found: u64, limit: u64) -> Result<(), Fault> {
+        Err(Fault::OverLimit { what, found, limit })
+    }
+
+    #[test]
+    fn the_bytes_of_a_file_may_be_read_again_four_times_and_the_first_time_is_free() {
+        let mut effort = Effort::new(100);
+        assert_eq!(effort.body(10, 60), Ok(()));
+        assert_eq!(effort.body(60, 100), Ok(()));
+        // Ten of these were part of no body.
+        assert_eq!(effort.body(0, 100), Ok(()));
+        assert_eq!(effort.again, 100);
+        assert_eq!(effort.twice(300), Ok(()));
+        assert_eq!(effort.twice(0), Ok(()));
+        assert_eq!(effort.twice(1), over(READ, 401, 400));
+        assert_eq!(effort.body(99, 100), over(READ, 401, 400));
+        // What was refused does not count, and new bytes are always free.
+        assert_eq!(effort.body(100, 200), Ok(()));
+        assert_eq!(effort.body(199, 300), over(READ, 401, 400));
+    }
+
+    #[test]
+    fn bytes_count_as_read_up_to_the_furthest() {
+        let mut effort = Effort::new(100);
+        assert_eq!(effort.body(0, 80), Ok(()));
+        assert_eq!(effort.body(70, 75), Ok(()));
+        assert_eq!(effort.again, 5);
+        assert_eq!(effort.body(70, 90), Ok(()));
+        assert_eq!(effort.again, 15);
+    }
+
+    #[test]
+    fn records_are_decoded_until_they_are_more_than_a_file_may_have() {
+        let mut effort = Effort::new(0);
+        let limit = limits::RECORDS_TOTAL;
+        effort.decoded_record(Some(limit));
+        assert_eq!(effort.record(), Ok(()));
+        effort.decoded_record(Some(1));
+        assert_eq!(effort.record(), over("the size of all records", limit + 1, limit));
+        let mut effort = Effort::new(0);
+        for _ in 0..limit / limits::RECORD {
+            effort.decoded_record(None);
+        }
+        assert_eq!((effort.record(), effort.records), (Ok(()), limit));
+    }
+
+    #[test]
+    fn found_extents_are_decoded_until_they_are_more_than_twice_the_memory() {
+        let mut effort = Effort::new(0);
+        let memory = limits::EXTENT_MAX;
+        effort.decoded_extent(Some(memory));
+        effort.decoded_extent(None);
+        assert_eq!(effort.extent(memory), Ok(()));
+        effort.decoded_extent(Some(1));
+        assert_eq!(effort.extent(memory), over(DECODE, 2 * memory + 1, 2 * memory));
+        assert_eq!(effort.extent(memory + 1), Ok(()));
+    }
+
+    #[test]
+    fn only_what_was_left_alone_is_spared() {
+        let fault = |what| Fault::OverLimit { what, found: 2, limit: 1 };
+        assert!(spared(&fault(READ)) && spared(&fault(DECODE)));
+        assert!(!spared(&fault("the size of all records")) && !spared(&Fault::Padding));
+    }
+}

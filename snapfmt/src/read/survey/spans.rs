@@ -197,6 +197,74 @@ mod tests {
     }
 
     #[test]
+    fn memory_of_another_standing_begins_a_run_of_its_own() {
+        let runs = |all: &[Run]| {
+            let mut spans = Spans::default();
+            for (at, run) in (0..).zip(all) {
+                spans.push(at, at + 1, What::Memory(*run));
+            }
+            let spans = spans.finish().into_iter().map(|span| match span.what {
+                What::Memory(run) => (span.len, run),
+                other => panic!("{other:?}"),
+            });
+            spans.collect::<Vec<_>>()
+        };
+        let extent = |gpa, checked| Run::extent(gpa, checked, false);
+        let map = |checked| Run::map(checked, false);
+        let joined =
+            |extents, maps, gpa, checked| Run { checked, scanned: false, extents, maps, gpa };
+        // A MAP part goes with any extents, and then is as good as they are.
+        for checked in [false, true] {
+            let one = vec![(2, joined(1, 1, Some((7, 7)), checked))];
+            assert_eq!(runs(&[map(!checked), extent(7, checked)]), one);
+            assert_eq!(runs(&[extent(7, checked), map(!checked)]), one);
+            assert_eq!(runs(&[map(!checked), map(checked)]), [(2, joined(0, 2, None, checked))]);
+            let apart = [extent(7, checked), map(checked), extent(8, !checked)];
+            let second = joined(1, 0, Some((8, 8)), !checked);
+            assert_eq!(runs(&apart), [(2, joined(1, 1, Some((7, 7)), checked)), (1, second)]);
+        }
+        let found = Run::extent(9, true, true);
+        assert_eq!(
+            runs(&[extent(8, true), found, found]),
+            [(1, extent(8, true)), (2, Run { extents: 2, gpa: Some((9, 9)), ..found }),]
+        );
+        assert_eq!(runs(&[map(true), Run::map(true, true)]).len(), 2);
+    }
+
+    #[test]
+    fn damage_is_lengthened_only_by_what_follows_it() {
+        let mut spans = Spans::default();
+        assert!(!spans.lengthen(0, 10));
+        spans.push(0, 10, What::Trailer);
+        assert!(!spans.lengthen(10, 20));
+        spans.push(10, 20, damaged());
+        assert!(!spans.lengthen(19, 30) && !spans.lengthen(21, 30));
+        assert!(spans.lengthen(20, 30));
+        let lens: Vec<_> = spans.finish().iter().map(|span| (span.at, span.len)).collect();
+        assert_eq!(lens, [(0, 10), (10, 20)]);
+    }
+
+    #[test]
+    fn what_is_beyond_the_list_is_intact_or_not_whatever_it_was() {
+        let mut spans = Spans::default();
+        for at in 0..SPANS as u64 {
+            spans.push(at, at + 1, damaged());
+        }
+        let at = SPANS as u64;
+        spans.push(at, at + 5, What::Header);
+        spans.push(at + 5, at + 12, What::Memory(Run::extent(0, true, false)));
+        spans.push(at + 12, at + 25, What::Memory(Run::extent(1, false, false)));
+        spans.push(at + 25, at + 42, What::Unread);
+        let section = Section::End;
+        spans.push(at + 42, at + 61, What::Part { section, scanned: true });
+        let spans = spans.finish();
+        assert_eq!(spans.len(), SPANS + 1);
+        let last = spans.last().unwrap();
+        assert_eq!((last.at, last.len, last.end()), (at, 61, at + 61));
+        assert_eq!(last.what, What::Rest { intact: 5 + 7 + 19, damaged: 13 + 17, ranges: 2 });
+    }
+
+    #[test]
     fn the_account_has_an_end_and_still_counts_every_byte() {
         let mut spans = Spans::default();
         let count = SPANS as u64 + 100;
