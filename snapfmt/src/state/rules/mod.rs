@@ -25,6 +25,7 @@ mod cpu;
 mod device;
 mod finding;
 mod kept;
+mod kern_layout;
 mod lapic_service;
 mod lapic_timer;
 mod machine;
@@ -49,7 +50,9 @@ pub use kept::KeptRam;
 pub use machine::{Known, Machine, StateRecord};
 pub use memory::{GuestRam, RamError};
 pub use report::{Missing, NotChecked, Report};
-pub use rule::{Basis, Judge, Moment, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict};
+pub use rule::{
+    Basis, Judge, Moment, Needs, NotRule, Rule, Severity, Slots, Span, Subject, Verdict,
+};
 
 /// What is known of the values of some records.
 pub struct Chapter {
@@ -64,6 +67,7 @@ pub struct Chapter {
 }
 
 static CHAPTERS: &[&Chapter] = &[
+    &kern_layout::CHAPTER,
     &vhpet::CHAPTER,
     &vm::CHAPTER,
     &vioapic::CHAPTER,
