@@ -28,7 +28,7 @@ which snapshot. bhyve does not read that file: keep it with the three.
 Examples:
   snaptool unpack vm.snap -o vm.ckp
   snaptool unpack vm.snap -o vm.ckp --host this
-  snaptool unpack vm.snap -o vm.ckp --accept cr4-pae@vmcx
+  snaptool unpack vm.snap -o vm.ckp --accept cr0-paging@vmcx
   ssh host cat vm.snap | snaptool unpack - -o vm.ckp";
 
 pub(crate) const VERIFY: &str = "\

@@ -103,6 +103,8 @@ fn told(judged: &Judged, policy: &Policy, name: &str) {
     for item in found.iter().filter(|item| item.fails()) {
         let trouble = Trouble::new(format!("{name}: {item}"));
         let hints = telling.hints(item).into_iter();
+        let hints =
+            hints.map(|words| words.strip_prefix("hint: ").map(str::to_owned).unwrap_or(words));
         report(&hints.fold(trouble, Trouble::hint).into());
     }
     for words in telling.warnings(&found) {

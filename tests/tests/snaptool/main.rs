@@ -3,7 +3,10 @@
 // The lints know `#[test]` functions, but not their helpers.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod accept;
 mod atomic;
+mod explain;
+mod extract;
 mod host_facts;
 mod kills;
 mod kit;
@@ -12,5 +15,7 @@ mod manners;
 mod names;
 mod nvlist;
 mod round_trip;
+mod state;
 mod streams;
+mod variants;
 mod verdicts;
