@@ -145,7 +145,7 @@ impl Check<'_> {
             Source::File(file) => {
                 let size = Some(file.len());
                 let report = Report::new(name, "snapshot", args);
-                let report = self.from_front(file.reader(), size, report, path)?;
+                let report = self.front_to_back(file.reader(), size, report, path)?;
                 file.unchanged()?;
                 Ok(report.named_by_index(&file))
             }
@@ -156,7 +156,7 @@ impl Check<'_> {
             .into()),
             Source::Stream(stream) => {
                 let report = Report::new(name, "snapshot", args);
-                self.from_front(stream, None, report, path)
+                self.front_to_back(stream, None, report, path)
             }
         }
     }
@@ -177,7 +177,7 @@ impl Check<'_> {
         Ok(report.decided())
     }
 
-    fn from_front(
+    fn front_to_back(
         &self,
         input: impl io::Read,
         size: Option<u64>,
@@ -217,9 +217,10 @@ impl Check<'_> {
         let mut records = Vec::new();
         let result = (|| {
             let seeker = Seeker::open(file)?;
-            let quick = seeker.quick(|part| match part {
-                Part::Record(record) => records.push(record),
-                _ => {}
+            let quick = seeker.quick(|part| {
+                if let Part::Record(record) = part {
+                    records.push(record);
+                }
             })?;
             if args.map {
                 seeker.maps(&quick, |_| ())?;

@@ -112,12 +112,8 @@ impl Bench {
     /// Packs `vm.ckp` and returns the two identities.
     pub(crate) fn pack(&self, options: &str, name: &str) -> (String, String) {
         let ended = self.run(&format!("pack vm.ckp {options} -o {name}"));
-        // What belongs to a host of AMD is noted of every set.
-        let noted = |line: &str| {
-            line.starts_with("snaptool: note: vm.ckp: kern record vmcx ")
-                || line.starts_with("snaptool: note: vm.ckp: kern record vmx ")
-        };
-        assert!(ended.code() == Some(0) && ended.stderr.lines().all(noted), "{ended:?}");
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        ended.noted();
         let mut lines = ended.stdout.lines();
         let mut identity = |label| lines.next().unwrap().strip_prefix(label).unwrap().to_owned();
         (identity("root     "), identity("content  "))
@@ -237,6 +233,24 @@ impl Ended {
     pub(crate) fn silent(&self, code: i32) {
         let said = (self.code(), self.stdout.as_str(), self.stderr.as_str());
         assert_eq!(said, (Some(code), "", ""));
+    }
+
+    /// Asserts the answer yes, with nothing said but what belongs to the host that wrote the set.
+    #[track_caller]
+    pub(crate) fn passes(&self) {
+        assert_eq!((self.code(), self.stdout.as_str()), (Some(0), ""), "{self:?}");
+        self.noted();
+    }
+
+    /// Asserts that only such notes were made: every set of a host of AMD has some.
+    #[track_caller]
+    fn noted(&self) {
+        let by_host = |line: &str| {
+            let kern =
+                line.contains(": kern record vmcx at ") || line.contains(": kern record vmx at ");
+            line.starts_with("snaptool: note: ") && kern && line.contains("[svm-")
+        };
+        assert!(self.stderr.lines().all(by_host), "{self:?}");
     }
 
     /// Asserts the answer no, told on stderr; returns that.

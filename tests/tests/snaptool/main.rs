@@ -1,7 +1,12 @@
 //! The program from end to end: what it prints, how it ends, and what it leaves behind.
 
-// The lints know `#[test]` functions, but not their helpers.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+// The lints know `#[test]` functions, but not their helpers; lengths of fixtures fit every type.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 mod accept;
 mod atomic;

@@ -89,7 +89,7 @@ fn wanted(file: &FileInput, what: &What) -> anyhow::Result<Wanted> {
         Err(ReadError::Format(error)) => {
             let mut found = None;
             let look = survey(file, |_, _, part| found = found.take().or(bytes(part, what)));
-            look.map_err(|error| trouble(error))?;
+            look.map_err(trouble)?;
             return Ok(found.map_or(Err(error), |found| Ok(Some(found))));
         }
         Err(error) => return Err(trouble(error)),
