@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cmd::{completions, diff, host_facts, inspect, man, nvlist, pack, unpack, verify};
+use crate::cmd::{
+    completions, diff, explain, extract, host_facts, inspect, man, nvlist, pack, unpack, verify,
+};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
@@ -33,6 +35,8 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Diff(diff::Args),
+    Extract(extract::Args),
+    Explain(explain::Args),
     Nvlist(nvlist::Args),
     HostFacts(host_facts::Args),
     #[command(hide = true)]
@@ -53,6 +57,8 @@ impl Cli {
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),
             Command::Diff(args) => diff::run(args, stop),
+            Command::Extract(args) => extract::run(args, stop),
+            Command::Explain(args) => explain::run(args),
             Command::Nvlist(args) => nvlist::run(args, stop),
             Command::HostFacts(args) => host_facts::run(args, stop),
             Command::Completions(args) => completions::run(args, Cli::command()),

@@ -161,7 +161,16 @@ pub fn report(error: &anyhow::Error) {
 
 /// Says something on stderr that is no error, as `snaptool: note: …`.
 pub fn note(words: &str) {
-    let words = format!("snaptool: note: {}\n", text::one_line(words));
+    say("note", words);
+}
+
+/// Says something on stderr that is no error, and that should not be overlooked.
+pub fn warn(words: &str) {
+    say("warning", words);
+}
+
+fn say(what: &str, words: &str) {
+    let words = format!("snaptool: {what}: {}\n", text::one_line(words));
     let _ = io::stderr().lock().write_all(words.as_bytes());
 }
 

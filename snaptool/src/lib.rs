@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod cmd;
 pub mod exit;
+mod gate;
 pub mod host;
 pub mod input;
 pub mod mdoc;

@@ -11,6 +11,8 @@ use snapfmt::part::codec::Compression;
 use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::{AMD64, Vm};
+use snapfmt::state::rules::Machine;
+use snapfmt::state::{FieldRef, Shape};
 use snapfmt::write::Writer;
 
 use crate::fixtures::folder;
@@ -78,4 +80,29 @@ pub fn packed_delta(text: &[u8], kern: &[u8]) -> Vec<u8> {
     let root = RootBuilder::new(vm(&meta).memory).finish();
     writer.finish(root, &mut out).unwrap();
     out
+}
+
+/// The rings of virtio queues that records have, and where they lie in the RAM file.
+///
+/// # Panics
+/// If a ring lies outside of memory.
+#[must_use]
+pub fn rings(text: &[u8], kern: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let meta = Meta::parse(text).unwrap();
+    let machine = Machine::from_kern(&meta, kern);
+    let known = machine.records.iter().filter_map(|record| record.fields.as_ref().ok());
+    let mut rings = Vec::new();
+    for fields in known {
+        for queue in fields.root().groups("queues") {
+            let image = |field: &FieldRef<'_, '_>| {
+                matches!(field.definition().shape, Shape::Rings(_)) && field.len() > 0
+            };
+            let at = queue.all("vq->vq_desc").find(|field| !image(field)).and_then(|f| f.u64());
+            let bytes = queue.all("vq->vq_desc").find(image).map(|field| field.bytes().to_vec());
+            if let (Some(gpa), Some(bytes)) = (at, bytes) {
+                rings.push((machine.memory.offset(gpa).unwrap(), bytes));
+            }
+        }
+    }
+    rings
 }

@@ -19,25 +19,54 @@ Examples:
 pub(crate) const UNPACK: &str = "\
 Exit status:
   0  the three files are there
-  1  no: the snapshot is damaged or breaks the structure rules; nothing is written
-  2  trouble: usage, files, names that are taken
+  1  no: the snapshot is damaged, or breaks a rule: of structure, or of values; nothing is written
+  2  trouble: usage, files, names that are taken, a rule that nobody can accept
+What `verify` says no to, this refuses. What is known to harm the host has no way around it. Other
+rules can be accepted, one by one, by who knows better; BASE.accepted then says which, when, and of
+which snapshot. bhyve does not read that file: keep it with the three.
 
 Examples:
   snaptool unpack vm.snap -o vm.ckp
+  snaptool unpack vm.snap -o vm.ckp --host this
+  snaptool unpack vm.snap -o vm.ckp --accept cr0-paging@vmcx
   ssh host cat vm.snap | snaptool unpack - -o vm.ckp";
 
 pub(crate) const VERIFY: &str = "\
 Exit status:
-  0  all inputs are intact and well formed
+  0  all inputs are intact and well formed, and no rule fails them
   1  no: at least one is not, and there was no trouble
   2  trouble: usage, or at least one input cannot be read, whatever the others are; stdout (or the
      `ok` of --json) tells of those that could be read
+On stdout is what fails, on stderr as notes what only warns: that the guest may misbehave, what
+nobody has verified, what belongs to the host that wrote it. What could not be checked is listed by
+--json as `not_checked`.
 
 Examples:
   snaptool verify vm.snap other.snap
   snaptool verify --quick --json *.snap
   snaptool verify --expect-root \"$root\" - < vm.snap
-  snaptool verify vm.ckp                                bhyve's three files";
+  snaptool verify vm.ckp && bhyve -r vm.ckp ...         bhyve's three files, before they are resumed
+  snaptool verify --host target.json vm.snap            will that host take it?";
+
+pub(crate) const EXTRACT: &str = "\
+Exit status:
+  0  the part is there, and of a snapshot file it was checked
+  1  no: it is damaged; with --damaged, what there is was copied
+  2  trouble: usage, files, a PART that is not there, names that are taken or that bhyve would resume
+
+Examples:
+  snaptool extract vm.snap kern_structs/vmcx            to vm.snap.kern_structs-vmcx.raw
+  snaptool extract vm.snap memory/0x1000+4096 -o - | hexdump -C
+  snaptool extract --damaged bad.snap devices/vm        to bad.snap.devices-vm.claim";
+
+pub(crate) const EXPLAIN: &str = "\
+Exit status:
+  0  explained
+  2  trouble: usage, no such rule
+
+Examples:
+  snaptool explain xcr0-loadable
+  snaptool explain --list | grep panic";
 
 pub(crate) const INSPECT: &str = "\
 Exit status:

@@ -2,6 +2,8 @@
 
 pub mod completions;
 pub mod diff;
+pub mod explain;
+pub mod extract;
 mod help;
 pub mod host_facts;
 pub mod inspect;

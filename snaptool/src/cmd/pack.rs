@@ -19,10 +19,12 @@ use snapfmt::part::config::{ConfigFile, ConfigText};
 use snapfmt::part::device::Kept;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::{AMD64, Vm};
+use snapfmt::state::gate::{Judged, Policy};
 use snapfmt::write::{Sealed, Writer};
 
 use crate::cmd::help;
-use crate::exit::{Answer, Trouble, note, report};
+use crate::exit::{Answer, Trouble, note, report, warn};
+use crate::gate::{Telling, items, three};
 use crate::input::{FileInput, Input};
 use crate::node::{Identity, identity};
 use crate::output::{Content, Existing, Output};
@@ -110,6 +112,7 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
         refused = true;
     }
     let Some(meta) = set.meta.as_ref().filter(|_| !refused) else { return Ok(Answer::No) };
+    let Some(judged) = three(&set, None)? else { return Ok(Answer::No) };
     let config = args.config.as_deref().map(|path| Configuration::read(path, meta, stop));
     let config = config.transpose()?;
     let path = args.output.clone().unwrap_or_else(|| beside(&args.base));
@@ -121,13 +124,14 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let mut inputs = vec![set.ram.identity(), set.kern.identity(), set.meta_file.identity()];
     inputs.extend(config.iter().flat_map(|config| &config.inputs));
     protect(&path, &output, &inputs, (!args.force).then_some(meta), stop)?;
-    let sealed = match write(&set, meta, config.as_ref(), args, &mut output, stop) {
+    let sealed = match write(&set, &judged, config.as_ref(), args, &mut output, stop) {
         Ok(sealed) => sealed,
         Err(error) => return misfit(error, &args.base),
     };
     set.unchanged()?;
     let to_stdout = output.is_stdout();
     output.finish()?;
+    tell(&judged, &args.base);
     let root = format!("root     {}", sealed.root);
     let content = format!("content  {}", sealed.index.content);
     if !to_stdout {
@@ -137,6 +141,33 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
         note(&content);
     }
     Ok(Answer::Yes)
+}
+
+/// Says what values were found that someone should know of. A set that must not be restored is packed
+/// all the same: it may be all that is left, and what is to be looked into.
+fn tell(judged: &Judged, base: &Path) {
+    let mut judgement = judged.judgement().clone();
+    // Told before.
+    judgement.structure.clear();
+    let found = items(&judgement, &Policy::default());
+    let mut telling = Telling::of(Some(&judgement));
+    let base = text::path(base);
+    let mut failing = 0_u64;
+    for item in found.iter().filter(|item| item.fails()) {
+        warn(&format!("{base}: {item}"));
+        telling.hints(item).iter().for_each(|hint| warn(&format!("  {hint}")));
+        failing += 1;
+    }
+    for words in telling.warnings(&found) {
+        note(&format!("{base}: {words}"));
+    }
+    if failing > 0 {
+        let them = if failing == 1 { "one finding" } else { "findings" };
+        warn(&format!(
+            "{base} is packed as it is, to be kept and looked into; `unpack` refuses it for {them} \
+             above"
+        ));
+    }
 }
 
 /// Tells what cannot be put into a snapshot file, whoever writes it, from trouble with writing it.
@@ -286,12 +317,13 @@ fn digest(file: &FileInput, stop: &Stop) -> anyhow::Result<Digest> {
 
 fn write(
     set: &ThreeFiles,
-    meta: &Meta,
+    judged: &Judged,
     config: Option<&Configuration>,
     args: &Args,
     output: &mut Output,
     stop: &Stop,
 ) -> anyhow::Result<Sealed> {
+    let meta = judged.meta();
     let layout = RamLayout::new(meta.vm.memsize);
     let segments = layout.segments().map(|s| Segment { gpa: s.gpa, len: s.len }).collect();
     let memory = MemoryMap::new(segments)?;
@@ -320,10 +352,11 @@ fn write(
     }
     let mode = args.progress.of("pack", &text::path(&args.base)).quiet(args.quiet);
     let progress = Progress::new("packing", Some(set.ram.len()), mode);
-    for record in set.records() {
+    for (record, bytes) in judged.records() {
         stop.check()?;
         let section = meta.key(record.section);
-        let kept = writer.record(section, &record.name, &set.bytes(record)?, &mut out)?;
+        let bytes = bytes.ok_or_else(|| anyhow::anyhow!("a record was not read"))?;
+        let kept = writer.record(section, &record.name, bytes, &mut out)?;
         if let Kept::Whole(why) = kept
             && !args.quiet
             && !why.is_absent()

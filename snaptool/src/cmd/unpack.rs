@@ -3,16 +3,20 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use snapfmt::bhyve::Severity;
+use serde_json::json;
 use snapfmt::bhyve::set::{Files, RamLayout};
 use snapfmt::layout::header::Header;
 use snapfmt::memory::block::Block;
 use snapfmt::part::vm::Vm;
-use snapfmt::read::{Part, StreamError, Verified, read_all};
+use snapfmt::read::{Kept, Part, StreamError, Verified, read_all};
+use snapfmt::state::gate::{Acceptance, DeviceState, Judged, Policy};
 
 use crate::cmd::help;
-use crate::exit::{Answer, Trouble, note, report};
+use crate::exit::{Answer, Trouble, note, report, warn};
+use crate::gate::{Telling, items};
+use crate::host::Host;
 use crate::input::Input;
 use crate::output::{Existing, Staged, publish_set};
 use crate::progress::{Options, Progress};
@@ -21,8 +25,9 @@ use crate::{source, text};
 
 /// Restores bhyve's three files (NAME, NAME.kern, NAME.meta) from a snapshot file.
 ///
-/// They appear only if every byte of the snapshot was checked and found good: RAM first, then
-/// `.kern`, and last `.meta`, without which bhyve does not restore.
+/// They appear only if every byte of the snapshot was checked and found good, and no value in its
+/// records is known to harm the host or bhyve: RAM first, then `.kern`, and last `.meta`, without
+/// which bhyve does not restore.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::UNPACK)]
 pub struct Args {
@@ -32,6 +37,17 @@ pub struct Args {
     /// The name of the RAM file; `.kern` and `.meta` appear beside it. None of the three may exist.
     #[arg(short, long, value_name = "BASE")]
     output: PathBuf,
+    /// Hold the state against this host, too, or against facts from `snaptool host-facts`.
+    #[arg(long, value_name = "this|FACTS")]
+    host: Option<Host>,
+    /// Refuse also what otherwise is only a note, and records that nothing here knows.
+    #[arg(long)]
+    strict: bool,
+    /// Take responsibility for a rule that a record breaks; may be given several times. Only for
+    /// what can harm the guest or its bhyve process alone, and for what nobody has verified. It is
+    /// recorded in BASE.accepted, which bhyve does not read.
+    #[arg(long, value_name = "RULE@RECORD")]
+    accept: Vec<Acceptance>,
     /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
@@ -44,22 +60,28 @@ pub struct Args {
 /// # Errors
 /// Trouble with files. A snapshot that is damaged is an answer: no.
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
+    let host = args.host.as_ref().map(|host| host.facts(stop)).transpose()?;
+    let policy = Policy { strict: args.strict, accept: args.accept.clone() };
     let input = Input::open(&args.input, stop)?;
     let name = input.name().to_owned();
     let mode = args.progress.of("unpack", &name).quiet(args.quiet);
     let progress = Progress::new("unpacking", input.size(), mode);
-    let mut set = StagedSet::create(&args.output)?;
+    let mut set = StagedSet::create(&args.output, !args.accept.is_empty())?;
+    let mut kept = Kept::new(host.as_ref());
     let input = progress.reading(input.into_reader());
     let result = read_all(input, |part, _| -> anyhow::Result<()> {
         stop.check()?;
-        set.take(part)
+        set.admit(&part)?;
+        kept.take(part).map_or(Ok(()), |part| set.take(part))
     });
     match result {
         Ok(verified) => {
-            if refused(&verified, &name) {
-                return Ok(Answer::No);
-            }
-            set.publish()?;
+            let judged = kept.judge(&verified);
+            let judged = judged.map_err(|_| anyhow::anyhow!("the records are not its own"))?;
+            told(&judged, &policy, &name);
+            let Ok(state) = judged.clear(&policy) else { return Ok(Answer::No) };
+            let log = accepted(&state, &verified, &name);
+            set.publish(&state, log)?;
             Ok(Answer::Yes)
         }
         Err(StreamError::Format(error)) => {
@@ -74,20 +96,63 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     }
 }
 
-/// Says which structure rules the snapshot breaks, and whether one of them forbids a restore.
-fn refused(verified: &Verified, name: &str) -> bool {
-    let mut refused = false;
-    for finding in verified.findings() {
-        let message = format!("{name}: {finding}");
-        match finding.severity() {
-            Severity::Refuse => {
-                report(&Trouble::new(message).hint(finding.advice()).into());
-                refused = true;
-            }
-            Severity::Warn => note(&message),
+/// Says what stands against a restore, and what someone should know.
+fn told(judged: &Judged, policy: &Policy, name: &str) {
+    let judgement = judged.judgement();
+    let found = items(judgement, policy);
+    let mut telling = Telling::of(Some(judgement));
+    for item in found.iter().filter(|item| item.fails()) {
+        let trouble = Trouble::new(format!("{name}: {item}"));
+        let hints = telling.hints(item).into_iter();
+        let hints =
+            hints.map(|words| words.strip_prefix("hint: ").map(str::to_owned).unwrap_or(words));
+        report(&hints.fold(trouble, Trouble::hint).into());
+    }
+    for words in telling.warnings(&found) {
+        note(&format!("{name}: {words}"));
+    }
+    let failing = found.iter().filter(|item| item.fails());
+    if let Some(mut accept) = failing.map(|item| item.accept()).collect::<Option<Vec<_>>>()
+        && !accept.is_empty()
+    {
+        accept.sort_unstable();
+        accept.dedup();
+        let options: Vec<_> = accept.iter().map(|what| format!("--accept {what}")).collect();
+        note(&format!("who takes responsibility for that adds {}", options.join(" ")));
+    }
+    for acceptance in &policy.accept {
+        if !judgement.state.findings.iter().any(|finding| acceptance.covers(finding)) {
+            note(&format!("{name}: there is nothing to accept for {acceptance}"));
         }
     }
-    refused
+}
+
+/// What a person took responsibility for, to be kept beside the files, if anything.
+fn accepted(state: &DeviceState, verified: &Verified, name: &str) -> Option<String> {
+    if state.accepted().is_empty() {
+        return None;
+    }
+    let accepted = state.accepted().iter().map(|finding| {
+        warn(&format!("{name}: accepted: {finding} [{}]", finding.rule.id));
+        json!({
+            "rule": finding.rule.id,
+            "record": finding.record,
+            "severity": finding.rule.severity.name(),
+            "message": finding.to_string(),
+        })
+    });
+    let accepted: Vec<_> = accepted.collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let log = json!({
+        "schema": 1,
+        "unpacked_by": concat!("snaptool ", env!("CARGO_PKG_VERSION")),
+        "time": now,
+        "input": name,
+        "root": verified.root().to_string(),
+        "content": verified.index().content.to_string(),
+        "accepted": accepted,
+    });
+    Some(format!("{log:#}\n"))
 }
 
 /// The three files, under names that bhyve does not know.
@@ -95,6 +160,8 @@ struct StagedSet {
     ram: Staged,
     kern: Staged,
     meta: Staged,
+    /// What was accepted. A set appears with it or not at all.
+    log: Option<Staged>,
     layout: Option<RamLayout>,
     /// Whether there was META.
     described: bool,
@@ -103,7 +170,7 @@ struct StagedSet {
 }
 
 impl StagedSet {
-    fn create(base: &Path) -> anyhow::Result<Self> {
+    fn create(base: &Path, accepts: bool) -> anyhow::Result<Self> {
         if base.as_os_str() == "-" {
             return Err(Trouble::new("three files cannot go to stdout")
                 .hint("give the name of the RAM file with -o")
@@ -111,7 +178,16 @@ impl StagedSet {
         }
         let files = Files::of(base);
         not_interrupted(&files)?;
+        let log = log_of(base);
+        if fs::symlink_metadata(&log).is_ok() {
+            let log = text::path(&log);
+            return Err(Trouble::new(format!("{log} exists already"))
+                .hint("it tells what was accepted of another set: remove it, or name another BASE")
+                .into());
+        }
+        let log = accepts.then(|| Staged::create(&log, Existing::Refuse)).transpose()?;
         Ok(Self {
+            log,
             ram: Staged::create(&files.ram, Existing::Refuse)?,
             kern: Staged::create(&files.kern, Existing::Refuse)?,
             meta: Staged::create(&files.meta, Existing::Refuse)?,
@@ -119,6 +195,18 @@ impl StagedSet {
             described: false,
             has_records: false,
         })
+    }
+
+    /// Refuses a file that cannot be three files, before gigabytes of it are staged.
+    fn admit(&mut self, part: &Part) -> anyhow::Result<()> {
+        match part {
+            Part::Meta(_) => self.described = true,
+            Part::Record(_) if !self.described => return Err(never_three_files()),
+            Part::Record(_) => self.has_records = true,
+            Part::Extent(_) | Part::Index(_) if !self.has_records => return Err(memory_only()),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Stages a part whose digests have matched.
@@ -130,16 +218,6 @@ impl StagedSet {
                 self.layout = Some(layout(&vm)?);
                 self.ram.set_len(vm.memory.size())?;
             }
-            Part::Meta(meta) => {
-                self.described = true;
-                self.meta.write_all(&meta.text)?;
-            }
-            Part::Record(_) if !self.described => return Err(never_three_files()),
-            Part::Record(record) => {
-                self.has_records = true;
-                self.kern.write_all(record.bytes())?;
-            }
-            Part::Extent(_) | Part::Index(_) if !self.has_records => return Err(memory_only()),
             Part::Extent(extent) => self.pages(&extent.block)?,
             Part::Config(_) => {
                 note("the configuration is left out: it has no place in the three files");
@@ -176,9 +254,27 @@ impl StagedSet {
         Ok(rest)
     }
 
-    fn publish(self) -> anyhow::Result<()> {
-        publish_set(vec![self.ram, self.kern, self.meta])
+    /// The one place where state is handed to what restores it.
+    fn publish(mut self, state: &DeviceState, log: Option<String>) -> anyhow::Result<()> {
+        for record in state.records() {
+            self.kern.write_all(record.bytes())?;
+        }
+        self.meta.write_all(state.meta_text())?;
+        let mut files = vec![self.ram, self.kern];
+        if let (Some(mut file), Some(log)) = (self.log, log) {
+            file.write_all(log.as_bytes())?;
+            files.push(file);
+        }
+        files.push(self.meta);
+        publish_set(files)
     }
+}
+
+/// Where it is recorded what was accepted. bhyve reads BASE, BASE.kern and BASE.meta only.
+fn log_of(base: &Path) -> PathBuf {
+    let mut name = base.as_os_str().to_owned();
+    name.push(".accepted");
+    name.into()
 }
 
 /// Refuses an incomplete set in words of its own: a run that was killed between giving the first

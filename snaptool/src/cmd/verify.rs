@@ -1,17 +1,20 @@
-//! `snaptool verify`: whether snapshots are intact and well formed.
-
-mod finding;
+//! `snaptool verify`: whether snapshots are intact and well formed, and hold nothing that is known to
+//! harm who restores them.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use snapfmt::bhyve::Finding;
 use snapfmt::digest::Digest;
-use snapfmt::read::{ReadError, Seeker, StreamError, read_all};
+use snapfmt::read::{Kept, Part, ReadError, Seeker, StreamError, read_all};
+use snapfmt::state::HostFacts;
+use snapfmt::state::gate::{Judgement, Policy};
 
-use self::finding::{Item, from_error, from_rules, root_differs};
 use crate::cmd::help;
 use crate::exit::{Answer, Trouble, line, note, report};
+use crate::gate::{Item, More, Telling, from_error, items, not_checked, root_differs, three};
+use crate::host::Host;
 use crate::input::FileInput;
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
@@ -19,10 +22,12 @@ use crate::source::Source;
 use crate::text;
 use crate::three::ThreeFiles;
 
-/// Checks snapshots: every byte of a snapshot file, or the structure of bhyve's three files.
+/// Checks snapshots: every byte of a snapshot file, and of its state, or that of bhyve's three files,
+/// all values against what is known to harm a host, bhyve or the guest.
 ///
-/// Says nothing when all is well. "Well" means intact and well formed: not that the state is one
-/// that a host survives, and not that nobody forged it (for that, compare --expect-root).
+/// Says nothing when all is well. "Well" means intact, well formed, and not broken in any way that
+/// the rules know (`snaptool explain --list`): not that there is no other way, and not that nobody
+/// forged it (for that, compare --expect-root).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::VERIFY)]
 #[allow(clippy::struct_excessive_bools)]
@@ -33,6 +38,12 @@ pub struct Args {
     /// Demand this root, as `pack` printed it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<Digest>,
+    /// Hold the state against this host, too, or against facts from `snaptool host-facts`.
+    #[arg(long, value_name = "this|FACTS")]
+    host: Option<Host>,
+    /// Say no also to what otherwise is only a note, and to records that nothing here knows.
+    #[arg(long)]
+    strict: bool,
     /// Check header, index, records and trailer only: takes as long whatever the size of RAM.
     #[arg(long, conflicts_with = "map")]
     quick: bool,
@@ -49,6 +60,14 @@ pub struct Args {
     progress: Options,
 }
 
+/// How to check.
+struct Check<'a> {
+    args: &'a Args,
+    host: Option<HostFacts>,
+    policy: Policy,
+    stop: &'a Stop,
+}
+
 /// What was found out about one input.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -62,30 +81,40 @@ struct Report {
     root: Option<String>,
     content: Option<String>,
     findings: Vec<Item>,
-    not_checked: Vec<&'static str>,
+    /// Where rules are broken in more places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    more: Vec<More>,
+    not_checked: Vec<String>,
+    #[serde(skip)]
+    telling: Telling,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
 }
 
 const AUTHENTIC: &str = "authenticity: whoever can change a file can also change its digests";
-const FIELDS: &str = "fields: whether the values in the records are ones that a host survives";
+const HARM: &str =
+    "harm: the rules are what is known; nobody has proved that nothing else does harm";
 const RAM_PAGES: &str = "RAM: the pages themselves";
 const RAM_MAPS: &str = "RAM: the maps of its extents";
 const STATE: &str = "state: memory_root of a delta, which its content is claimed for, and pages \
                      that are stored as differences: they take its parents";
+const STATE_UNREAD: &str = "state: the records, which only `.meta` can tell";
 const THREE_RAM: &str = "RAM and records: bhyve's three files have no checksums";
 
 /// Runs the command.
 ///
 /// # Errors
-/// Trouble with stdout and signals. Trouble with one input does not keep the others from being
-/// checked.
+/// Trouble with stdout and signals, and with the facts of a host. Trouble with one input does not
+/// keep the others from being checked.
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let mut answer = Answer::Yes;
     let mut trouble = None;
+    let host = args.host.as_ref().map(|host| host.facts(stop)).transpose()?;
+    let policy = Policy { strict: args.strict, accept: Vec::new() };
+    let check = Check { args, host, policy, stop };
     for path in &args.inputs {
         let name = if path.as_os_str() == "-" { "stdin".to_owned() } else { text::path(path) };
-        let result = check(path, name.clone(), args, stop);
+        let result = check.input(path, name.clone());
         stop.check()?;
         let report = match result {
             Ok(report) => report,
@@ -105,106 +134,131 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     trouble.map_or(Ok(answer), Err)
 }
 
-fn check(path: &Path, name: String, args: &Args, stop: &Stop) -> anyhow::Result<Report> {
-    match Source::open(path, stop)? {
-        Source::ThreeFiles(set) => three(&set, Report::new(name, "three-file", args), args),
-        Source::File(file) if args.quick || args.map => {
-            by_seeking(&file, Report::new(name, "snapshot", args), path, args)
+impl Check<'_> {
+    fn input(&self, path: &Path, name: String) -> anyhow::Result<Report> {
+        let args = self.args;
+        match Source::open(path, self.stop)? {
+            Source::ThreeFiles(set) => self.three(&set, Report::new(name, "three-file", args)),
+            Source::File(file) if args.quick || args.map => {
+                self.by_seeking(&file, Report::new(name, "snapshot", args), path)
+            }
+            Source::File(file) => {
+                let size = Some(file.len());
+                let report = Report::new(name, "snapshot", args);
+                let report = self.front_to_back(file.reader(), size, report, path)?;
+                file.unchanged()?;
+                Ok(report.named_by_index(&file))
+            }
+            Source::Stream(_) if args.quick || args.map => Err(Trouble::new(format!(
+                "{name} can be read only once, and a partial check jumps about"
+            ))
+            .hint("leave out --quick and --map, or save the snapshot to a file first")
+            .into()),
+            Source::Stream(stream) => {
+                let report = Report::new(name, "snapshot", args);
+                self.front_to_back(stream, None, report, path)
+            }
         }
-        Source::File(file) => {
-            let size = Some(file.len());
-            let report = Report::new(name, "snapshot", args);
-            let report = from_front(file.reader(), size, report, path, args, stop)?;
-            file.unchanged()?;
-            Ok(report.named_by_index(&file))
+    }
+
+    fn three(&self, set: &ThreeFiles, mut report: Report) -> anyhow::Result<Report> {
+        if self.args.expect_root.is_some() {
+            return Err(Trouble::new(format!("{} has no root: it is three files", report.input))
+                .hint("`snaptool pack` makes one file of them, and prints its root")
+                .into());
         }
-        Source::Stream(_) if args.quick || args.map => Err(Trouble::new(format!(
-            "{name} can be read only once, and a partial check jumps about"
-        ))
-        .hint("leave out --quick and --map, or save the snapshot to a file first")
-        .into()),
-        Source::Stream(stream) => {
-            let report = Report::new(name, "snapshot", args);
-            from_front(stream, None, report, path, args, stop)
+        let judged = three(set, self.host.as_ref())?;
+        set.unchanged()?;
+        match judged {
+            Some(judged) => report.judged(judged.judgement(), &self.policy),
+            None => report.structure(set.findings.clone(), &self.policy),
         }
+        report.not_checked.push(THREE_RAM.to_owned());
+        Ok(report.decided())
+    }
+
+    fn front_to_back(
+        &self,
+        input: impl io::Read,
+        size: Option<u64>,
+        mut report: Report,
+        path: &Path,
+    ) -> anyhow::Result<Report> {
+        let args = self.args;
+        let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
+        let progress = Progress::new("verifying", size, mode);
+        let mut kept = Kept::new(self.host.as_ref());
+        let result = read_all(progress.reading(input), |part, _| {
+            self.stop.check()?;
+            kept.take(part);
+            Ok(())
+        });
+        match result {
+            Ok(verified) => {
+                report.identify(verified.root(), verified.index().content, args);
+                let judged = kept.judge(&verified).map_err(|_| foreign())?;
+                report.judged(judged.judgement(), &self.policy);
+                report.not_checked.extend(verified.unsettled().map(|_| STATE.to_owned()));
+            }
+            Err(StreamError::Format(error)) => report.findings.push(from_error(&error, path)),
+            Err(StreamError::Io { source, .. }) => return Err(source.into()),
+            Err(StreamError::Taker(stopped)) => return Err(stopped),
+        }
+        Ok(report.decided())
+    }
+
+    fn by_seeking(
+        &self,
+        file: &FileInput,
+        mut report: Report,
+        path: &Path,
+    ) -> anyhow::Result<Report> {
+        let args = self.args;
+        let mut records = Vec::new();
+        let result = (|| {
+            let seeker = Seeker::open(file)?;
+            let quick = seeker.quick(|part| {
+                if let Part::Record(record) = part {
+                    records.push(record);
+                }
+            })?;
+            if args.map {
+                seeker.maps(&quick, |_| ())?;
+            } else {
+                report.not_checked.push(RAM_MAPS.to_owned());
+            }
+            report.not_checked.push(RAM_PAGES.to_owned());
+            report.not_checked.extend(seeker.header().parent.as_ref().map(|_| STATE.to_owned()));
+            report.identify(seeker.root(), seeker.index().content, args);
+            Ok(quick)
+        })();
+        match result {
+            Ok(quick) => {
+                let judgement = quick.judge(records, None, self.host.as_ref());
+                report.judged(&judgement.map_err(|_| foreign())?, &self.policy);
+            }
+            Err(ReadError::Format(error)) => report.findings.push(from_error(&error, path)),
+            Err(ReadError::Io { source, .. }) => return Err(source.into()),
+        }
+        file.unchanged()?;
+        Ok(report.decided())
     }
 }
 
-fn three(set: &ThreeFiles, mut report: Report, args: &Args) -> anyhow::Result<Report> {
-    if args.expect_root.is_some() {
-        return Err(Trouble::new(format!("{} has no root: it is three files", report.input))
-            .hint("`snaptool pack` makes one file of them, and prints its root")
-            .into());
-    }
-    set.unchanged()?;
-    report.findings.extend(from_rules(&set.findings));
-    report.not_checked.push(THREE_RAM);
-    Ok(report.judged())
-}
-
-fn from_front(
-    input: impl io::Read,
-    size: Option<u64>,
-    mut report: Report,
-    path: &Path,
-    args: &Args,
-    stop: &Stop,
-) -> anyhow::Result<Report> {
-    let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
-    let progress = Progress::new("verifying", size, mode);
-    let result = read_all(progress.reading(input), |_, _| stop.check());
-    match result {
-        Ok(verified) => {
-            report.identify(verified.root(), verified.index().content, args);
-            report.findings.extend(from_rules(verified.findings()));
-            report.not_checked.extend(verified.unsettled().map(|_| STATE));
-        }
-        Err(StreamError::Format(error)) => report.findings.push(from_error(&error, path)),
-        Err(StreamError::Io { source, .. }) => return Err(source.into()),
-        Err(StreamError::Taker(stopped)) => return Err(stopped.into()),
-    }
-    Ok(report.judged())
-}
-
-fn by_seeking(
-    file: &FileInput,
-    mut report: Report,
-    path: &Path,
-    args: &Args,
-) -> anyhow::Result<Report> {
-    let result = (|| {
-        let seeker = Seeker::open(file)?;
-        let quick = seeker.quick(|_| ())?;
-        if args.map {
-            seeker.maps(&quick, |_| ())?;
-        } else {
-            report.not_checked.push(RAM_MAPS);
-        }
-        report.not_checked.push(RAM_PAGES);
-        report.not_checked.extend(seeker.header().parent.as_ref().map(|_| STATE));
-        report.identify(seeker.root(), seeker.index().content, args);
-        report.findings.extend(from_rules(quick.findings()));
-        Ok(())
-    })();
-    match result {
-        Ok(()) => {}
-        Err(ReadError::Format(error)) => report.findings.push(from_error(&error, path)),
-        Err(ReadError::Io { source, .. }) => return Err(source.into()),
-    }
-    file.unchanged()?;
-    Ok(report.judged())
+fn foreign() -> anyhow::Error {
+    anyhow::anyhow!("the records are not those of the file")
 }
 
 impl Report {
     fn new(input: String, kind: &'static str, args: &Args) -> Self {
         let checked = match (kind, args.quick, args.map) {
-            ("three-file", ..) => "structure",
+            ("three-file", ..) => "state",
             (_, true, _) => "quick",
             (_, _, true) => "map",
             _ => "full",
         };
         Self {
-            schema: 1,
+            schema: 2,
             input,
             kind,
             checked,
@@ -212,7 +266,9 @@ impl Report {
             root: None,
             content: None,
             findings: Vec::new(),
-            not_checked: vec![FIELDS],
+            more: Vec::new(),
+            not_checked: vec![HARM.to_owned()],
+            telling: Telling::default(),
             trouble: None,
         }
     }
@@ -221,14 +277,29 @@ impl Report {
         self.root = Some(root.to_string());
         self.content = Some(content.to_string());
         match args.expect_root {
-            None => self.not_checked.push(AUTHENTIC),
+            None => self.not_checked.push(AUTHENTIC.to_owned()),
             Some(expected) if expected == root => {}
             Some(expected) => self.findings.push(root_differs(expected, root)),
         }
     }
 
-    fn judged(mut self) -> Self {
-        self.ok = Some(!self.findings.iter().any(Item::refuses));
+    /// What the rules say, and what could not be checked.
+    fn judged(&mut self, judgement: &Judgement, policy: &Policy) {
+        self.findings.extend(items(judgement, policy));
+        self.not_checked.extend(not_checked(judgement));
+        self.telling = Telling::of(Some(judgement));
+        self.more = self.telling.more();
+    }
+
+    /// What the structure rules say where the state cannot be looked at.
+    fn structure(&mut self, structure: Vec<Finding>, policy: &Policy) {
+        let judgement = Judgement { structure, ..Judgement::default() };
+        self.findings.extend(items(&judgement, policy));
+        self.not_checked.push(STATE_UNREAD.to_owned());
+    }
+
+    fn decided(mut self) -> Self {
+        self.ok = Some(!self.findings.iter().any(Item::fails));
         self
     }
 
@@ -245,23 +316,21 @@ impl Report {
         self
     }
 
-    fn print(&self, json: bool) -> anyhow::Result<()> {
+    fn print(mut self, json: bool) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         if json {
-            serde_json::to_writer(&mut out, self)?;
+            serde_json::to_writer(&mut out, &self)?;
             writeln!(out)?;
             return Ok(());
         }
-        for item in &self.findings {
-            let words = format!("{}: {item}", self.input);
-            if item.refuses() {
-                writeln!(out, "{words}")?;
-                for hint in item.hint() {
-                    writeln!(out, "  {hint}")?;
-                }
-            } else {
-                note(&words);
+        for item in self.findings.iter().filter(|item| item.fails()) {
+            writeln!(out, "{}: {item}", self.input)?;
+            for hint in self.telling.hints(item) {
+                writeln!(out, "  {hint}")?;
             }
+        }
+        for words in self.telling.warnings(&self.findings) {
+            note(&format!("{}: {words}", self.input));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! The main job on data of this repository: a snapshot of bhyve becomes one file, is inspected and
-//! verified, is damaged and refused, and becomes the same three files again.
+//! verified, and becomes the same three files again; those and the file are damaged, and refused.
 //!
 //! Each line after a `$` is a command of `snaptool`, run as its own `main` runs it.
 
@@ -38,6 +38,10 @@ fn session(stop: &Stop) -> anyhow::Result<()> {
         say(&format!("$ cmp {theirs} {ours}\n"))?;
         ensure!(same(theirs.as_ref(), ours.as_ref())?, "{theirs} and {ours} differ");
     }
+    say("$ dd if=/dev/zero bs=1K count=1 conv=notrunc of=vm.ckp.kern\n")?;
+    File::options().write(true).open("vm.ckp.kern")?.write_all_at(&[0; 1024], 0)?;
+    run(stop, "verify vm.ckp", Answer::No)?;
+    run(stop, "explain xcr0-loadable", Answer::Yes)?;
     say("$ printf X | dd of=vm.snap bs=1 seek=9000 conv=notrunc\n")?;
     File::options().write(true).open("vm.snap")?.write_all_at(b"X", 9000)?;
     run(stop, "verify vm.snap", Answer::No)

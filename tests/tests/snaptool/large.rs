@@ -38,6 +38,7 @@ fn large() -> Option<Bench> {
         // Across the boundaries of blocks, and elsewhere in each.
         ram.write_all_at(&noise, gib * GIB + gib * 12_345_678 % (GIB - MIB as u64)).unwrap();
     }
+    bench.write_rings();
     Some(bench)
 }
 

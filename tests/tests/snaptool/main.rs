@@ -1,9 +1,17 @@
 //! The program from end to end: what it prints, how it ends, and what it leaves behind.
 
-// The lints know `#[test]` functions, but not their helpers.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+// The lints know `#[test]` functions, but not their helpers; lengths of fixtures fit every type.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
+mod accept;
 mod atomic;
+mod explain;
+mod extract;
 mod host_facts;
 mod kills;
 mod kit;
@@ -13,5 +21,7 @@ mod names;
 mod nvlist;
 mod partial;
 mod round_trip;
+mod state;
 mod streams;
+mod variants;
 mod verdicts;

@@ -13,17 +13,25 @@ const WRONG: &str = "00000000000000000000000000000000000000000000000000000000000
 
 /// Checks the form of one JSON object and returns it.
 #[track_caller]
-fn object(line: &str) -> Value {
+pub(crate) fn object(line: &str) -> Value {
     let object: Value = serde_json::from_str(line).unwrap();
     assert!(object["input"].is_string() && object["kind"].is_string(), "{line}");
+    assert_eq!(object["schema"], 2, "{line}");
     assert!(object["ok"].is_boolean() || object["trouble"].is_string(), "{line}");
     assert!(object["not_checked"].as_array().unwrap().iter().all(Value::is_string), "{line}");
     for finding in object["findings"].as_array().unwrap() {
-        let one_name = finding["fault"].is_string() != finding["rule"].is_string();
-        let severity = ["refuse", "warn"].contains(&finding["severity"].as_str().unwrap());
-        let place = finding["where"].is_string() && finding["message"].is_string();
+        let about = finding["about"].as_str().unwrap();
+        let named = match about {
+            "file" => finding["fault"].is_string(),
+            "structure" => finding["rule"].is_string() && finding["evidence"].is_string(),
+            "state" => finding["rule"].is_string() && finding["field"].is_string(),
+            "layout" => true,
+            _ => false,
+        };
+        let verdict = ["fail", "warn"].contains(&finding["verdict"].as_str().unwrap());
+        let place = finding["place"].is_string() && finding["message"].is_string();
         let offset = finding["offset"].is_u64() || finding["offset"].is_null();
-        assert!(one_name && severity && place && offset, "{line}");
+        assert!(named && verdict && place && offset, "{line}");
     }
     object
 }
@@ -63,8 +71,8 @@ fn damage_anywhere_is_named_by_section_and_offset() {
         assert_eq!((ended.code(), ended.stdout.lines().count()), (Some(1), 1));
         let object = object(&ended.stdout);
         let finding = &object["findings"][0];
-        assert_eq!((&object["ok"], &finding["severity"]), (&false.into(), &"refuse".into()));
-        assert!(finding["where"].as_str().unwrap().contains(&section));
+        assert_eq!((&object["ok"], &finding["verdict"]), (&false.into(), &"fail".into()));
+        assert!(finding["place"].as_str().unwrap().contains(&section));
         let offset = finding["offset"].as_u64().unwrap();
         assert!(offset <= at, "{offset} is after the damage at {at}");
         bench.run("unpack bad.snap -o b").refusal();
@@ -317,7 +325,7 @@ fn a_set_with_a_warning_is_packed_and_checked_with_the_warning_on_stderr() {
     }
     let object = object(&bench.run("verify --json a.snap").stdout);
     let finding = &object["findings"][0];
-    assert_eq!((&object["ok"], &finding["severity"]), (&true.into(), &"warn".into()));
+    assert_eq!((&object["ok"], &finding["verdict"]), (&true.into(), &"warn".into()));
     assert_eq!(finding["rule"], "device-unknown");
     bench.assert_same_set("vm.ckp", "b");
 }

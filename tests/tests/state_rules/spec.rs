@@ -8,7 +8,7 @@ use std::path::Path;
 use snapfmt::bhyve::Section;
 use snapfmt::bhyve::records::Vendor;
 use snapfmt::state::rules::class::{self, ByteClass, Run, Tally};
-use snapfmt::state::rules::{self, Basis, Chapter, Needs, Rule, Severity, Slots, Verdict};
+use snapfmt::state::rules::{self, Basis, Chapter, Moment, Needs, Rule, Severity, Slots, Verdict};
 use snapfmt::state::{Layout, layouts};
 
 const HEAD: &str = "# Rules of device state
@@ -120,6 +120,10 @@ fn one(text: &mut String, rule: &Rule) {
         Needs::Ram => marks.push("needs guest memory"),
         Needs::Host => marks.push("needs facts of the host"),
     }
+    match rule.moment {
+        Moment::Entry => marks.push("when the guest is entered"),
+        Moment::Any => {}
+    }
     match rule.vendor {
         Some(Vendor::Intel) => marks.push("Intel"),
         Some(Vendor::Amd) => marks.push("AMD"),
@@ -130,7 +134,10 @@ fn one(text: &mut String, rule: &Rule) {
         Slots::Used => {}
         Slots::All => marks.push("all slots"),
     }
-    let subjects: Vec<_> = rule.subjects.iter().map(|subject| format!("`{subject}`")).collect();
+    let mut subjects: Vec<_> = rule.subjects.iter().map(|subject| format!("`{subject}`")).collect();
+    if subjects.is_empty() {
+        subjects.push("the record as a whole".to_owned());
+    }
     write!(
         text,
         "\n### `{}`\n\n{}\n\n- of `{}`: {}\n- {}\n- because {}\n- bhyve {}\n- advice: {}\n\
@@ -197,7 +204,8 @@ fn every_rule_has_its_own_id_and_sentences_of_one_line() {
         let id = rule.id;
         assert!(ids.insert(id), "{id} twice");
         assert!(id.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-')), "{id}");
-        assert!(!rule.subjects.is_empty() && !rule.records.is_empty(), "{id}");
+        let whole = matches!(rule.judge, rules::Judge::Layout);
+        assert!((whole || !rule.subjects.is_empty()) && !rule.records.is_empty(), "{id}");
         for text in [rule.condition, rule.reason, rule.bhyve, rule.advice, rule.source] {
             assert!(!text.is_empty() && !text.contains('\n') && !text.contains("  "), "{id}");
             assert!(!text.ends_with('.'), "{id}: {text:?}");

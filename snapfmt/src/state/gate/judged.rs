@@ -91,6 +91,16 @@ impl Judged {
         &self.origin.meta
     }
 
+    /// The records in the order of `.kern`, as they were read; none for one that could not be. To be
+    /// kept and looked at: what restores a machine takes no bytes, but a [`DeviceState`].
+    pub fn records(&self) -> impl Iterator<Item = (&Record, Option<&[u8]>)> {
+        let Origin { meta, records, .. } = &self.origin;
+        meta.in_order().into_iter().map(|entry| {
+            let at = meta.records.iter().position(|own| ptr::eq(own, entry));
+            (entry, at.and_then(|at| records.get(at)?.as_deref()))
+        })
+    }
+
     /// Lets the state pass if the policy does.
     ///
     /// # Errors

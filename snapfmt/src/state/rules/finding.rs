@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::machine::StateRecord;
-use super::rule::{Rule, Verdict};
+use super::rule::{Basis, Rule, Verdict};
 use crate::bhyve::Section;
 use crate::state::{FieldRef, Kind, Misfit, Why};
 
@@ -125,7 +125,11 @@ impl fmt::Display for StateFinding {
         for (what, value) in &self.others {
             write!(f, ", {what} {value:#x}")?;
         }
-        write!(f, ", {}: {}", self.rule.condition, self.rule.severity.means())
+        write!(f, ": {}", self.rule.severity.means())?;
+        if self.rule.basis == Basis::Unverified {
+            f.write_str(", which nobody has verified")?;
+        }
+        write!(f, "; it {}", self.rule.condition)
     }
 }
 

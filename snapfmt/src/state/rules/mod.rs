@@ -25,6 +25,7 @@ mod cpu;
 mod device;
 mod finding;
 mod kept;
+mod kern_layout;
 mod lapic_service;
 mod lapic_timer;
 mod machine;
@@ -66,6 +67,7 @@ pub struct Chapter {
 }
 
 static CHAPTERS: &[&Chapter] = &[
+    &kern_layout::CHAPTER,
     &vhpet::CHAPTER,
     &vm::CHAPTER,
     &vioapic::CHAPTER,

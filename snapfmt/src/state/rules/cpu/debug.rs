@@ -1,7 +1,7 @@
 //! Debug registers.
 
 use super::super::Chapter;
-use super::super::rule::{Judge, Rule, Severity, Slots, Subject, rule};
+use super::super::rule::{Judge, Moment, Rule, Severity, Slots, Subject, rule};
 use super::{BOTH, VMCX, entry, entry_svm};
 use crate::bhyve::records::Vendor;
 
@@ -13,6 +13,7 @@ pub(in super::super) static CHAPTER: Chapter =
 static RULES: &[Rule] = &[
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         vendor: Some(Vendor::Intel),
         subjects: &[Subject::bits("vmxctx->guest_dr6", UPPER)],
         condition: "must have 32 bits",

@@ -2,7 +2,7 @@
 
 use super::super::Chapter;
 use super::super::canonical;
-use super::super::rule::{Basis, Judge, Rule, Severity, Subject, rule};
+use super::super::rule::{Basis, Judge, Moment, Rule, Severity, Subject, rule};
 use super::{BOTH, SIGN, TAKES, invalid_svm};
 use crate::bhyve::records::Vendor;
 
@@ -23,6 +23,7 @@ macro_rules! msr {
 const fn written(id: &'static str) -> Rule {
     Rule {
         severity: Severity::Panic,
+        moment: Moment::Entry,
         vendor: Some(Vendor::Intel),
         reason: "the host writes it with WRMSR before it enters the guest, which raises #GP in the \
                  kernel for any other value",
