@@ -36,7 +36,8 @@ import cases
 import deltas
 import make
 import reseal
-import snapread as sr
+from snapread import verify, verify_chain
+from zstdframe import ZSTD
 
 Verdict = tuple[bool, Any]          # accepted, and identities or (offset, text); snapread's with the layer
 
@@ -44,7 +45,7 @@ Verdict = tuple[bool, Any]          # accepted, and identities or (offset, text)
 def own(files: list[bytes]) -> Verdict:
     """snapread's verdict on a file, or on a chain."""
     last: Any = None
-    checked = sr.verify_chain(map(io.BytesIO, files)) if len(files) > 1 else [sr.verify(io.BytesIO(files[0]))]
+    checked = verify_chain(map(io.BytesIO, files)) if len(files) > 1 else [verify(io.BytesIO(files[0]))]
     for reader, error in checked:
         if reader.trouble:
             raise SystemExit("agree.py needs a zstd decoder, see snapread.py")
@@ -98,7 +99,7 @@ def load(path: Path) -> Iterator[tuple[dict[str, str], bytes]]:
     headers = [dict(line.split(": ", 1) for line in header.splitlines())
                for header in text.decode("utf-8").split("\n\n")]
     total = sum(int(header["size"]) for header in headers)
-    decompress = sr.ZSTD
+    decompress = ZSTD
     whole = decompress(stored, total) if decompress else None
     if whole is None or len(whole) != total:
         raise SystemExit(f"{path}: no zstd decoder, or not the snapshots that its headers list")
