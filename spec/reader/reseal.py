@@ -265,6 +265,13 @@ def _content(state: _State, memory: bytes) -> bytes:
     return sha256(text)
 
 
+def _leaves_of(nv: bytearray, payload: bytearray) -> bytearray:
+    """The nvlist of a raw extent with the leaves of these pages (6.2.10)."""
+    leaves = b"".join(sha256(b"\0", payload[at:at + PAGE]) for at in range(0, len(payload), PAGE))
+    pairs = to_pairs(decode_nvlist(bytes(nv)))
+    return bytearray(encode([(n, k, leaves if n == b"leaves" and leaves else v) for n, k, v in pairs]))
+
+
 def build(image: Image) -> bytes:
     """The file of these pieces, with every digest, MAP, INDEX and trailer computed."""
     out = bytearray(image.header) + sha256(bytes(image.header))
@@ -285,6 +292,8 @@ def build(image: Image) -> bytes:
             piece.edit_nv(nv)
         if piece.edit_payload:
             piece.edit_payload(payload)
+            if piece.type == EXTENT and piece.flags & 1:
+                nv = _leaves_of(nv, payload)
         try:
             decoded = decode_nvlist(bytes(nv))
         except Invalid:
