@@ -675,7 +675,8 @@ def _pair_cases(original: Image, place: int) -> Iterator[tuple[str, Image]]:
             yield case(f"{text} binary of {len(binary)} {binary[0]}", lambda p: replace(p, name, binary, B))
         yield case(f"{text} list array", lambda p: replace(p, name, [[]], T_NVLISTS))
     if kind == INDEX:
-        for which in (0, 2, -1):
+        listed = sum(p.type not in (EXTENT, MAP, INDEX) for p in original.pieces)
+        for which in (0, 2, -1) if listed > 2 else (0,):
             def inner(edit: Callable[[list[Pair]], list[Pair]]) -> Callable[[list[Pair]], list[Pair]]:
                 def do(pairs: list[Pair]) -> list[Pair]:
                     parts = dict((n, v) for n, _, v in pairs)[b"parts"]

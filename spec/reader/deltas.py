@@ -687,7 +687,8 @@ def counted() -> Iterator[tuple[str, list[Pair], str | None]]:
 def large(f: Family) -> Iterator[Case]:
     """§10: limits of all optional parts of a file, and of all its records."""
     zeros, piece = bytes(64 << 20), 0x80001234
-    for name, last, rule in (("256 MiB", (64 << 20) - 4 * 19, None), ("256 MiB + 1", (64 << 20) - 4 * 19 + 1, "10")):
+    last = (64 << 20) - 3 * 192 - 147                      # frame, nvlist and padding of the others; frame and nvlist
+    for name, last, rule in (("256 MiB", last, None), ("256 MiB + 64", last + 1, "10")):
         image = copy.deepcopy(f.base)
         image.pieces[2:2] = [make.part(piece, [], zeros)] * 3
         image.pieces.insert(-1, make.part(piece, [], zeros[:last]))

@@ -334,7 +334,7 @@ class Reader:
         self.optional += 1
         if self.optional > MAX_OPTIONAL:
             part.bad("10", "too many optional parts", "limit")
-        self.optional_bytes += part.nv_size + len(part.payload)
+        self.optional_bytes += part.length
         if self.optional_bytes > MAX_OPTIONAL_BYTES:
             part.bad("10", "optional parts are too large together", "limit")
         if part.type & PRIVATE:
