@@ -198,7 +198,7 @@ class Reader:
         if reserved:
             raise Invalid("layout", "3.3", 60, "reserved field of the header block is not zero")
         if not 19 <= size <= 3996:
-            raise Invalid("limit", "3.4", 64, f"nvlist of the header block has {size} bytes")
+            raise Invalid("limit" if size > 19 else "nvlist", "3.4", 64, f"nvlist of the header block has {size} bytes")
         Source.zero(block[68 + size:4064], 68 + size, "the header block")
         pairs = Pairs(decode_nvlist(block[68:68 + size], 68), 68, "3.5")
         if version != 1:
@@ -207,7 +207,7 @@ class Reader:
         for name in ("uuid", "vm_uuid"):
             uuid = pairs.text(name, must=name == "uuid")
             if uuid is not None and not UUID.fullmatch(uuid):
-                pairs.bad(f"{name} has not the 36-character form")
+                pairs.bad(f"{name} has not the 36-character form", layer="consistency")
         self.vm_name = pairs.text("vm_name")
         created = pairs.number("created")
         for name in ("incompatible", "compatible"):
@@ -215,9 +215,9 @@ class Reader:
             for feature in features:
                 pairs.utf8(feature, name)
                 if not WORDS.fullmatch(feature):
-                    pairs.bad(f"{show(feature)} is not the name of a feature", "9.3")
+                    pairs.bad(f"{show(feature)} is not the name of a feature", "9.3", "consistency")
             if len(set(features)) != len(features):
-                pairs.bad(f"{name} has a name twice", "3.7")
+                pairs.bad(f"{name} has a name twice", "3.7", "consistency")
             unknown = [f for f in features if name == "incompatible" and f != b"delta"]
             if unknown:
                 pairs.bad(f"feature {show(unknown[0])} is not known", "3.7", "layout")
@@ -235,7 +235,7 @@ class Reader:
             self.parent = pairs.digest("content", "13.1.1")
             uuid = pairs.text("uuid", "13.1.2", must=False)
             if uuid is not None and not UUID.fullmatch(uuid):
-                pairs.bad("uuid has not the 36-character form", "13.1.2")
+                pairs.bad("uuid has not the 36-character form", "13.1.2", "consistency")
         if self.state is None:
             return
         if (self.below is None) != (self.parent is None):
@@ -260,7 +260,7 @@ class Reader:
             raise Invalid("layout", "4.3", offset + 12, f"{name}: flags {flags:#x}")
         nv_limit, pay_limit = LIMITS.get(kind, LIMITS_OPTIONAL)
         if not 19 <= nv_size <= nv_limit:
-            raise Invalid("limit", "4.4", offset + 16, f"{name}: nvlist of {nv_size} bytes")
+            raise Invalid("limit" if nv_size > 19 else "layout", "4.4", offset + 16, f"{name}: nvlist of {nv_size} bytes")
         if alignment not in (1, PAGE) or alignment != 1 and not pay_size:
             raise Invalid("layout", "4.5", offset + 20, f"{name}: alignment {alignment}")
         if pay_size > pay_limit:
@@ -290,20 +290,20 @@ class Reader:
             part.bad("5.1.6", "arch is not the name of an architecture")
         name = p.text("name", "5.1.1")
         if len(name) > 255:
-            part.bad("5.1.1", "name is too long", "limit")
+            part.bad("5.1.1", "name is too long")
         if name != self.vm_name:
             part.bad("3.5", "name differs from vm_name of the header block")
         self.ncpus = p.number("ncpus", "5.1.2")
         if not 1 <= self.ncpus <= 1024:
-            part.bad("5.1.2", f"{self.ncpus} vCPUs", "limit")
+            part.bad("5.1.2", f"{self.ncpus} vCPUs", "limit" if self.ncpus else "consistency")
         self.memsize = p.number("memsize", "5.1.3")
         memflags = p.number("memflags", "5.1.4")
         if memflags >= 1 << 32:
-            part.bad("5.1.4", "memflags", "limit")
+            part.bad("5.1.4", "memflags")
         gpas, lens = p.get("gpa", T_NUMBERS, "5.1.5"), p.get("len", T_NUMBERS, "5.1.5")
         p.no_more()
         if len(gpas) != len(lens) or len(gpas) > 64:
-            part.bad("5.1.5", "number of segments", "limit")
+            part.bad("5.1.5", "number of segments")
         end = -1
         for gpa, length in zip(gpas, lens):
             if gpa % PAGE or length % PAGE or not length or gpa <= end or gpa + length > SPACE:
@@ -340,7 +340,7 @@ class Reader:
         if part.type & PRIVATE:
             vendor = part.pairs.text("vendor", "4.13")
             if not 1 <= len(vendor) <= 63:
-                part.bad("4.13", "length of vendor", "limit")
+                part.bad("4.13", "length of vendor")
         if part.type in (CONFIG, HOST) and self.counts[part.type] > 1:
             part.bad("2.2", "occurs twice", "layout")
         if part.type != CONFIG:
@@ -365,7 +365,7 @@ class Reader:
         pieces = self.fields(p, fields)
         p.no_more()
         if not 1 <= len(name) <= 127:
-            part.bad("5.4.2", "length of the name", "limit")
+            part.bad("5.4.2", "length of the name")
         if size > MAX_RECORD:
             part.bad("5.4.3", "record is too large", "limit")
         self.record_bytes += size + part.nv_size
@@ -449,7 +449,7 @@ class Reader:
         xor = p.get("xor", T_BINARY, "13.2.2", must=False) if delta else None
         p.no_more()
         if not 64 * KIB <= size <= 4 * MIB or size & size - 1:
-            part.bad("6.2.2", f"size {size}", "limit")
+            part.bad("6.2.2", f"size {size}")
         if gpa % size or gpa > SPACE - size:
             part.bad("6.2.1", f"gpa {gpa:#x}")
         if gpa < self.memory_end:
@@ -633,7 +633,7 @@ class Reader:
         if (offset, length) != (index.offset, index.length):
             raise Invalid("consistency", "7.3.2", at + 16, "trailer does not point at the INDEX part")
         if size > MAX_FILE or size != self.source.pos:
-            raise Invalid("consistency", "7.3.3", at + 32, "size of the file")
+            raise Invalid("limit" if size > MAX_FILE else "consistency", "7.3.3", at + 32, "size of the file")
         Source.zero(block[40:64], at + 40, "the trailer")
         if block[64:96] != self.root:
             raise Invalid("consistency", "7.3.5", at + 64, "root is not the INDEX part's frame digest")
