@@ -266,9 +266,12 @@ def _content(state: _State, memory: bytes) -> bytes:
 
 
 def _leaves_of(nv: bytearray, payload: bytearray) -> bytearray:
-    """The nvlist of a raw extent with the leaves of these pages (6.2.10)."""
+    """The nvlist of a raw extent with the leaves of these pages (6.2.10); as it is if another edit broke it."""
     leaves = b"".join(sha256(b"\0", payload[at:at + PAGE]) for at in range(0, len(payload), PAGE))
-    pairs = to_pairs(decode_nvlist(bytes(nv)))
+    try:
+        pairs = to_pairs(decode_nvlist(bytes(nv)))
+    except Invalid:
+        return nv
     return bytearray(encode([(n, k, leaves if n == b"leaves" and leaves else v) for n, k, v in pairs]))
 
 
