@@ -7,7 +7,13 @@ import struct
 from typing import Any, Callable, Iterator
 
 import reseal
-import snapread as sr
+from fields import record_pieces
+from nvlist import (
+    T_BINARY, T_BOOL, T_BOOLS, T_NULL, T_NUMBER, T_NUMBERS, T_NVLIST, T_NVLISTS, T_STRING, T_STRINGS,
+    decode_nvlist, Pairs)
+from rules import CONFIG, DEVICE, EXTENT, HOST, INDEX, MAP, META, PAGE, VM
+from snapread import Part, Reader, type_name
+from zstdframe import zstd_decode
 from make import extent, part, zstd
 from reseal import Image, Pair, Piece, sha256
 
@@ -19,7 +25,7 @@ STRINGS = [b"", b"A", b"B", b"C", b"raw", b"zstd", b"fields", b"devices", b"stru
 
 
 def unpack(piece: Piece) -> list[Pair]:
-    return reseal.to_pairs(sr.decode_nvlist(piece.nv))
+    return reseal.to_pairs(decode_nvlist(piece.nv))
 
 
 def replace(pairs: list[Pair], name: bytes, value: Any, kind: int | None = None) -> list[Pair]:
@@ -38,7 +44,7 @@ def extent_pages(piece: Piece) -> bytes:
     count = int.from_bytes(value_of(piece, b"data"), "little").bit_count()
     if value_of(piece, b"encoding") == b"raw":
         return piece.payload
-    pages = sr.zstd_decode(piece.payload, count * sr.PAGE, 0)
+    pages = zstd_decode(piece.payload, count * PAGE, 0)
     assert pages is not None
     return pages
 
@@ -48,18 +54,18 @@ FIELDS = (b"layout", b"layout_version", b"fields", b"widths", b"bulk")
 
 def record(piece: Piece) -> bytes:
     """The bytes of a record, also of one that is stored as fields."""
-    nv = sr.decode_nvlist(piece.nv)
-    part = sr.Part(0, sr.DEVICE, 1, 0, b"", b"", sr.Pairs(nv, 0, "5"), piece.payload, 0, 0)
+    nv = decode_nvlist(piece.nv)
+    part = Part(0, DEVICE, 1, 0, b"", b"", Pairs(nv, 0, "5"), piece.payload, 0, 0)
     pieces: list[bytes | int] = [nv[b"size"][1]]
     if b"fields" in nv:
-        pieces = sr.record_pieces(part.pairs, nv[b"fields"][1])
-    data = sr.Reader.record(part, nv[b"encoding"][1], pieces, b"fields" in nv)
+        pieces = record_pieces(part.pairs, nv[b"fields"][1])
+    data = Reader.record(part, nv[b"encoding"][1], pieces, b"fields" in nv)
     assert data is not None
     return data
 
 
 def segments(image: Image) -> list[tuple[int, int]]:
-    vm = image.find(sr.VM)
+    vm = image.find(VM)
     return list(zip(value_of(vm, b"gpa"), value_of(vm, b"len")))
 
 
@@ -67,23 +73,23 @@ def relaid(image: Image, size: int, packed: bool, per_map: int) -> None:
     """The same memory in extents of another size."""
     segs, pages = segments(image), {}
     for piece in image.pieces:
-        if piece.type == sr.EXTENT:
+        if piece.type == EXTENT:
             data, gpa, n = extent_pages(piece), value_of(piece, b"gpa"), 0
             bitmap = value_of(piece, b"data")
             for i in range(len(bitmap) * 8):
                 if bitmap[i >> 3] >> (i & 7) & 1:
-                    pages[gpa + i * sr.PAGE] = data[n * sr.PAGE:(n + 1) * sr.PAGE]
+                    pages[gpa + i * PAGE] = data[n * PAGE:(n + 1) * PAGE]
                     n += 1
     blocks: dict[int, dict[int, bytes]] = {}
     for gpa, page in pages.items():
-        blocks.setdefault(gpa - gpa % size, {})[gpa % size // sr.PAGE] = page
+        blocks.setdefault(gpa - gpa % size, {})[gpa % size // PAGE] = page
     new: list[Piece] = []
     for i, gpa in enumerate(sorted(blocks)):
         new.append(extent(gpa, size, blocks[gpa], packed, segs))
         if i % per_map == per_map - 1 or i == len(blocks) - 1:
-            new.append(Piece(sr.MAP, 0, 1, b"", b""))
-    image.pieces = [p for p in image.pieces if p.type not in (sr.EXTENT, sr.MAP, sr.INDEX)] + new + \
-        [image.find(sr.INDEX)]
+            new.append(Piece(MAP, 0, 1, b"", b""))
+    image.pieces = [p for p in image.pieces if p.type not in (EXTENT, MAP, INDEX)] + new + \
+        [image.find(INDEX)]
 
 
 def after_meta(*pieces: Piece) -> Callable[[Image], None]:
@@ -92,27 +98,27 @@ def after_meta(*pieces: Piece) -> Callable[[Image], None]:
     return do
 
 
-S, N, B = sr.T_STRING, sr.T_NUMBER, sr.T_BINARY
+S, N, B = T_STRING, T_NUMBER, T_BINARY
 
 
 def config(kind: bytes = b"bhyve-config", files: Any = None, payload: bytes = b"cpus=1\n",
            more: list[Pair] | None = None, alignment: int = 1) -> Piece:
     pairs: list[Pair] = [(b"kind", S, kind)]
     if files is not None:
-        pairs.append((b"files", sr.T_NVLISTS, files))
-    return part(sr.CONFIG, pairs + (more or []), payload, alignment)
+        pairs.append((b"files", T_NVLISTS, files))
+    return part(CONFIG, pairs + (more or []), payload, alignment)
 
 
-def nested(depth: int, kind: int = sr.T_NVLIST) -> list[Pair]:
+def nested(depth: int, kind: int = T_NVLIST) -> list[Pair]:
     pairs: list[Pair] = []
     for _ in range(depth - 1):
-        pairs = [(b"l", kind, pairs if kind == sr.T_NVLIST else [pairs])]
+        pairs = [(b"l", kind, pairs if kind == T_NVLIST else [pairs])]
     return pairs
 
 
 def meta_text(edit: Callable[[str], str | bytes]) -> Callable[[Image], None]:
     def do(image: Image) -> None:
-        piece = image.find(sr.META)
+        piece = image.find(META)
         text = edit(piece.payload.decode())
         piece.payload = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return do
@@ -128,10 +134,10 @@ def rename(old_name: bytes, vm_name: bytes) -> Callable[[Image], None]:
     """Another name of the VM, everywhere."""
     def do(image: Image) -> None:
         header(lambda p: replace(p, b"vm_name", vm_name))(image)
-        vm = image.find(sr.VM)
+        vm = image.find(VM)
         old = value_of(vm, b"name")
         change(vm, b"name", vm_name)
-        meta = image.find(sr.META)
+        meta = image.find(META)
         meta.payload = meta.payload.replace(b'"vmname": "' + old, b'"vmname": "' + vm_name)
     return do
 
@@ -325,18 +331,18 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
 
     # §3
     for name, pair in [
-            ("unknown number", (b"x", N, 5)), ("unknown null", (b"x", sr.T_NULL, None)), ("unknown bool", (b"x", sr.T_BOOL, 1)),
-            ("unknown bools", (b"x", sr.T_BOOLS, [0, 1])), ("unknown string not UTF-8", (b"x", S, b"\xff")),
+            ("unknown number", (b"x", N, 5)), ("unknown null", (b"x", T_NULL, None)), ("unknown bool", (b"x", T_BOOL, 1)),
+            ("unknown bools", (b"x", T_BOOLS, [0, 1])), ("unknown string not UTF-8", (b"x", S, b"\xff")),
             ("unknown name not UTF-8", (b"\xff", N, 1)), ("unknown name empty", (b"", N, 1)),
             ("unknown name of 2047 bytes", (b"x" * 2047, N, 1)),
-            ("unknown list", (b"x", sr.T_NVLIST, [(b"y", N, 1)])), ("unknown lists", (b"x", sr.T_NVLISTS, [[], [(b"y", N, 1)], []])),
-            ("unknown strings", (b"x", sr.T_STRINGS, [b"", b"\xff"])),
-            ("unknown 60 deep", (b"x", sr.T_NVLIST, nested(60))),
-            ("incompatible", (b"incompatible", sr.T_STRINGS, [b"some-thing"])),
-            ("incompatible delta", (b"incompatible", sr.T_STRINGS, [b"delta"])),
-            ("incompatible not a name", (b"incompatible", sr.T_STRINGS, [b"Some"])),
+            ("unknown list", (b"x", T_NVLIST, [(b"y", N, 1)])), ("unknown lists", (b"x", T_NVLISTS, [[], [(b"y", N, 1)], []])),
+            ("unknown strings", (b"x", T_STRINGS, [b"", b"\xff"])),
+            ("unknown 60 deep", (b"x", T_NVLIST, nested(60))),
+            ("incompatible", (b"incompatible", T_STRINGS, [b"some-thing"])),
+            ("incompatible delta", (b"incompatible", T_STRINGS, [b"delta"])),
+            ("incompatible not a name", (b"incompatible", T_STRINGS, [b"Some"])),
             ("incompatible string", (b"incompatible", S, b"some")),
-            ("parent", (b"parent", sr.T_NVLIST, [(b"content", B, bytes(32))])), ("parent empty", (b"parent", sr.T_NVLIST, [])),
+            ("parent", (b"parent", T_NVLIST, [(b"content", B, bytes(32))])), ("parent empty", (b"parent", T_NVLIST, [])),
             ("parent number", (b"parent", N, 1)),
             ("vm_uuid", (b"vm_uuid", S, b"01234567-89ab-4def-8123-456789abcdef")),
             ("vm_uuid upper case", (b"vm_uuid", S, b"01234567-89AB-4DEF-8123-456789ABCDEF")),
@@ -347,9 +353,9 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
         yield case(f"header: {name}", header(lambda p, pair=pair: p + [pair]))
     for feature in (b"some", b"some-thing", b"some2", b"2", b"a-2", b"a--b", b"-a", b"a-", b"", b"A", b"a_b", b"a.b", b"a b",
                     b"x" * 63, b"x" * 64, b"\xff", b"caf\xc3\xa9"):
-        yield case(f"header: compatible {feature!r}", header(lambda p: p + [(b"compatible", sr.T_STRINGS, [feature])]))
-    yield case("header: compatible twice", header(lambda p: p + [(b"compatible", sr.T_STRINGS, [b"a", b"a"])]))
-    yield case("header: compatible two", header(lambda p: p + [(b"compatible", sr.T_STRINGS, [b"b", b"a"])]))
+        yield case(f"header: compatible {feature!r}", header(lambda p: p + [(b"compatible", T_STRINGS, [feature])]))
+    yield case("header: compatible twice", header(lambda p: p + [(b"compatible", T_STRINGS, [b"a", b"a"])]))
+    yield case("header: compatible two", header(lambda p: p + [(b"compatible", T_STRINGS, [b"b", b"a"])]))
     yield case("header: compatible string", header(lambda p: p + [(b"compatible", S, b"a")]))
     yield case("header: pairs in other order", header(lambda p: p[::-1]))
     for name in (b"producer", b"uuid", b"vm_name", b"created"):
@@ -375,7 +381,7 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
 
     def vm(segs: list[tuple[int, int]], memsize: int | None = None) -> Callable[[Image], None]:
         def do(image: Image) -> None:
-            piece = image.find(sr.VM)
+            piece = image.find(VM)
             total = sum(n for _, n in segs) if memsize is None else memsize
             if total <= BIG:
                 change(piece, b"memsize", total)
@@ -389,10 +395,10 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
         """Extents of zstd state their root; it depends on the memory map."""
         segs = segments(image)
         for n, piece in enumerate(image.pieces):
-            if piece.type == sr.EXTENT and value_of(piece, b"encoding") == b"zstd":
+            if piece.type == EXTENT and value_of(piece, b"encoding") == b"zstd":
                 bitmap, data = value_of(piece, b"data"), extent_pages(piece)
                 wanted = [i for i in range(len(bitmap) * 8) if bitmap[i >> 3] >> (i & 7) & 1]
-                pages = {i: data[k * sr.PAGE:(k + 1) * sr.PAGE] for k, i in enumerate(wanted)}
+                pages = {i: data[k * PAGE:(k + 1) * PAGE] for k, i in enumerate(wanted)}
                 image.pieces[n] = extent(value_of(piece, b"gpa"), value_of(piece, b"size"), pages, True, segs)
 
     half = length // 2
@@ -414,11 +420,11 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
     yield case("segments: 65", vm((seg + [((1 << 40) + i * 8192, 4096) for i in range(65)])[:65]))
     yield case("segments: start moved", vm([(start + 4096, length - 4096)] + seg[1:]))
     yield case("memsize wrong", vm(seg, sum(n for _, n in seg) + 4096))
-    yield case("len longer than gpa", on(sr.VM, lambda p: change(p, b"len", [n for _, n in seg] + [4096])))
+    yield case("len longer than gpa", on(VM, lambda p: change(p, b"len", [n for _, n in seg] + [4096])))
     for n in NUMBERS + [1023, 1024, 1025]:
-        yield case(f"ncpus {n} everywhere", lambda i: (change(i.find(sr.VM), b"ncpus", n), meta_text(
+        yield case(f"ncpus {n} everywhere", lambda i: (change(i.find(VM), b"ncpus", n), meta_text(
             lambda t: _number(t, "ncpus", lambda v: str(n)))(i)))
-        yield case(f"memflags {n} everywhere", lambda i: (change(i.find(sr.VM), b"memflags", n), meta_text(
+        yield case(f"memflags {n} everywhere", lambda i: (change(i.find(VM), b"memflags", n), meta_text(
             lambda t: _number(t, "memflags", lambda v: str(n)))(i)))
 
     # §5.2
@@ -426,7 +432,7 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
         yield case(f".meta: {name}", meta_text(edit))
     for name in ("NaN", "Infinity"):
         yield case(f".meta: {name} for a size", meta_text(lambda t: _number(t, "size", lambda v: name)))
-    yield case("generation: the other", on(sr.META, lambda p: change(
+    yield case("generation: the other", on(META, lambda p: change(
         p, b"generation", b"A" if value_of(p, b"generation") == b"B" else b"B")))
     yield case(".meta: 1 MiB", meta_text(lambda t: t.ljust(1 << 20)))
     yield case(".meta: 1 MiB + 1", meta_text(lambda t: t.ljust((1 << 20) + 1)))
@@ -437,12 +443,12 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
     unknown = 0x80001234
     for name, pieces in {
             "CONFIG": [config()], "CONFIG command line": [config(b"command-line")], "CONFIG kind": [config(b"x")],
-            "CONFIG without kind": [part(sr.CONFIG, [], b"x")], "CONFIG twice": [config(), config()],
+            "CONFIG without kind": [part(CONFIG, [], b"x")], "CONFIG twice": [config(), config()],
             "CONFIG empty": [config(payload=b"")], "CONFIG aligned": [config(alignment=4096)],
             "CONFIG empty and aligned": [config(payload=b"", alignment=4096)],
             "CONFIG not UTF-8": [config(payload=b"\xff\n")], "CONFIG with NUL": [config(payload=b"a\0b")],
             "CONFIG unknown pair": [config(more=[(b"x", N, 1)])], "CONFIG files": [config(files=[disk, rom])],
-            "CONFIG files are a list": [config(more=[(b"files", sr.T_NVLIST, disk)])],
+            "CONFIG files are a list": [config(more=[(b"files", T_NVLIST, disk)])],
             "CONFIG file unknown pair": [config(files=[disk + [(b"x", N, 1)]])],
             "CONFIG file unknown role": [config(files=[replace(disk, b"role", b"floppy")])],
             "CONFIG file without path": [config(files=[disk[:1] + disk[2:]])],
@@ -457,15 +463,15 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
             "CONFIG 1 MiB": [config(payload=b"x" * (1 << 20))], "CONFIG 1 MiB + 1": [config(payload=b"x" * ((1 << 20) + 1))],
             "CONFIG nvlist 64 KiB": [config(more=[(b"x", B, bytes(65536 - 19 - 38 - 21))])],
             "CONFIG nvlist 64 KiB + 1": [config(more=[(b"x", B, bytes(65536 - 19 - 38 - 20))])],
-            "HOST": [part(sr.HOST, [(b"x", N, 1)], b"abc")], "HOST twice": [part(sr.HOST, [])] * 2,
-            "HOST then CONFIG": [part(sr.HOST, []), config()], "unknown": [part(unknown, [(b"x", N, 1)], b"abc", 4096)],
+            "HOST": [part(HOST, [(b"x", N, 1)], b"abc")], "HOST twice": [part(HOST, [])] * 2,
+            "HOST then CONFIG": [part(HOST, []), config()], "unknown": [part(unknown, [(b"x", N, 1)], b"abc", 4096)],
             "unknown twice": [part(unknown, [])] * 2, "unknown, required": [part(0x1234, [])], "type 0": [part(0, [])],
             "optional 0": [part(0x80000000, [])], "optional VM": [part(0x80000001, [])], "optional EXTENT": [part(0x80000020, [])],
             "optional all ones": [part(0xFFFFFFFF, [])], "type 3": [part(3, [])], "type 4": [part(4, [])],
             "unknown string not UTF-8": [part(unknown, [(b"x", S, b"\xff")])],
             "unknown name not UTF-8": [part(unknown, [(b"\xff", S, b"")])],
             "unknown not an nvlist": [Piece(unknown, 0, 1, b"\0" * 30, b"")],
-            "HOST not an nvlist": [Piece(sr.HOST, 0, 1, b"\0" * 30, b"")],
+            "HOST not an nvlist": [Piece(HOST, 0, 1, b"\0" * 30, b"")],
             "unknown, flag 0": [Piece(unknown, 1, 1, reseal.encode([]), b"")],
             "unknown, flag 1": [Piece(unknown, 2, 1, reseal.encode([]), b"")],
             "unknown, alignment 2": [Piece(unknown, 0, 2, reseal.encode([]), b"x")],
@@ -484,36 +490,36 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
                 yield case(f"optional: {name} at {at}", lambda i: i.pieces.insert(
                     at % len(i.pieces) if at else 0, copy.deepcopy(pieces[0])))
     for depth in (2, 8, 15, 16, 17, 31, 32, 33, 34, 63, 64, 65, 66, 127, 128, 129, 200):
-        for kind in (sr.T_NVLIST, sr.T_NVLISTS):
+        for kind in (T_NVLIST, T_NVLISTS):
             yield case(f"nvlist: {depth} deep, type {kind}", after_meta(config(more=nested(depth, kind))))
             yield case(f"optional: {depth} deep, type {kind}", after_meta(part(unknown, nested(depth, kind))))
-    yield case("optional: 20000 pairs", after_meta(part(unknown, [(b"%d" % i, sr.T_NULL, None) for i in range(20000)])))
-    yield case("optional: 10000 elements", after_meta(part(unknown, [(b"x", sr.T_NVLISTS, [[]] * 10000)])))
+    yield case("optional: 20000 pairs", after_meta(part(unknown, [(b"%d" % i, T_NULL, None) for i in range(20000)])))
+    yield case("optional: 10000 elements", after_meta(part(unknown, [(b"x", T_NVLISTS, [[]] * 10000)])))
     for name, nv in _odd_lists():
-        yield case(f"nvlist: {name}", after_meta(Piece(sr.CONFIG, 0, 1, nv, b"")))
+        yield case(f"nvlist: {name}", after_meta(Piece(CONFIG, 0, 1, nv, b"")))
         yield case(f"optional: nvlist: {name}", after_meta(Piece(unknown, 0, 1, nv, b"")))
 
     # §5.4
-    big = max((p for p in original.pieces if p.type == sr.DEVICE), key=lambda p: value_of(p, b"size"))
+    big = max((p for p in original.pieces if p.type == DEVICE), key=lambda p: value_of(p, b"size"))
     place = next(i for i, p in enumerate(original.pieces) if p is big)
     data = record(big)
     sized = [p for p in replace(unpack(big), b"encoding", b"zstd") if p[0] not in FIELDS]
     for name, frame in _frames(data):
-        yield case(f"DEVICE zstd: {name}", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, sized, frame)))
-    yield case("DEVICE raw", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, replace(sized, b"encoding", b"raw"), data)))
+        yield case(f"DEVICE zstd: {name}", lambda i: i.pieces.__setitem__(place, part(DEVICE, sized, frame)))
+    yield case("DEVICE raw", lambda i: i.pieces.__setitem__(place, part(DEVICE, replace(sized, b"encoding", b"raw"), data)))
     yield case("DEVICE raw aligned", lambda i: i.pieces.__setitem__(
-        place, part(sr.DEVICE, replace(sized, b"encoding", b"raw"), data, 4096)))
-    yield case("DEVICE zstd aligned", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, sized, zstd(data), 4096)))
+        place, part(DEVICE, replace(sized, b"encoding", b"raw"), data, 4096)))
+    yield case("DEVICE zstd aligned", lambda i: i.pieces.__setitem__(place, part(DEVICE, sized, zstd(data), 4096)))
     noise = random.Random(5).randbytes(len(data))
     digest = replace(sized, b"sha256", sha256(noise))
-    yield case("DEVICE zstd not shorter", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, digest, zstd(noise))))
+    yield case("DEVICE zstd not shorter", lambda i: i.pieces.__setitem__(place, part(DEVICE, digest, zstd(noise))))
     yield case("DEVICE other bytes, raw", lambda i: i.pieces.__setitem__(
-        place, part(sr.DEVICE, replace(digest, b"encoding", b"raw"), noise)))
-    yield case("DEVICE digest of another", lambda i: i.pieces.__setitem__(place, part(sr.DEVICE, digest, zstd(data))))
+        place, part(DEVICE, replace(digest, b"encoding", b"raw"), noise)))
+    yield case("DEVICE digest of another", lambda i: i.pieces.__setitem__(place, part(DEVICE, digest, zstd(data))))
     for index, piece in enumerate(original.pieces):
-        if piece.type == sr.DEVICE and value_of(piece, b"size") == 0:
+        if piece.type == DEVICE and value_of(piece, b"size") == 0:
             yield case("DEVICE empty, zstd", lambda i: i.pieces.__setitem__(index, part(
-                sr.DEVICE, replace(unpack(piece), b"encoding", b"zstd"), zstd(b""))))
+                DEVICE, replace(unpack(piece), b"encoding", b"zstd"), zstd(b""))))
             yield case("DEVICE empty, aligned", lambda i: setattr(i.pieces[index], "alignment", 4096))
             break
 
@@ -525,12 +531,12 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
                     continue
                 yield case(f"memory: extents of {size:#x}, {'zstd' if packed else 'raw'}, a MAP after {per_map}",
                            lambda i: relaid(i, size, packed, per_map))
-    ext = original.find(sr.EXTENT)
+    ext = original.find(EXTENT)
     at = next(i for i, p in enumerate(original.pieces) if p is ext)
     pages = extent_pages(ext)
     bitmap = value_of(ext, b"data")
     wanted = [i for i in range(len(bitmap) * 8) if bitmap[i >> 3] >> (i & 7) & 1]
-    held = {i: pages[k * sr.PAGE:(k + 1) * sr.PAGE] for k, i in enumerate(wanted)}
+    held = {i: pages[k * PAGE:(k + 1) * PAGE] for k, i in enumerate(wanted)}
     gpa, size = value_of(ext, b"gpa"), value_of(ext, b"size")
     for packed in (False, True):
         word = "zstd" if packed else "raw"
@@ -542,9 +548,9 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
         yield case(f"memory: extent twice, {word}", lambda i: i.pieces.insert(at, extent(gpa, size, held, packed, seg)))
         beyond = -(-(seg[-1][0] + seg[-1][1]) // size) * size
         yield case(f"memory: extent outside, {word}", lambda i: i.pieces.insert(
-            max(k for k, p in enumerate(i.pieces) if p.type == sr.EXTENT) + 1, extent(beyond, size, held, packed, seg)))
+            max(k for k, p in enumerate(i.pieces) if p.type == EXTENT) + 1, extent(beyond, size, held, packed, seg)))
         yield case(f"memory: extent at 2^52, {word}", lambda i: i.pieces.insert(
-            max(k for k, p in enumerate(i.pieces) if p.type == sr.EXTENT) + 1, extent(1 << 52, size, held, packed, seg)))
+            max(k for k, p in enumerate(i.pieces) if p.type == EXTENT) + 1, extent(1 << 52, size, held, packed, seg)))
         yield case(f"memory: extent not aligned, {word}", lambda i: i.pieces.__setitem__(at, extent(
             gpa + 4096, size, held, packed, seg)))
         yield case(f"memory: bitmap too long, {word}", lambda i: (i.pieces.__setitem__(at, extent(gpa, size, held, packed, seg)), change(
@@ -561,32 +567,32 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
     packed_piece = extent(gpa, size, held, True, seg)
     root = value_of(packed_piece, b"root")
     yield case("memory: root in a raw extent", lambda i: i.pieces.__setitem__(at, Piece(
-        sr.EXTENT, 1, 4096, reseal.encode(unpack(raw) + [(b"root", B, root)]), raw.payload)))
+        EXTENT, 1, 4096, reseal.encode(unpack(raw) + [(b"root", B, root)]), raw.payload)))
     yield case("memory: no root in a zstd extent", lambda i: i.pieces.__setitem__(at, Piece(
-        sr.EXTENT, 0, 1, reseal.encode([p for p in unpack(packed_piece) if p[0] != b"root"]), packed_piece.payload)))
+        EXTENT, 0, 1, reseal.encode([p for p in unpack(packed_piece) if p[0] != b"root"]), packed_piece.payload)))
     yield case("memory: another root", lambda i: i.pieces.__setitem__(at, Piece(
-        sr.EXTENT, 0, 1, reseal.encode(replace(unpack(packed_piece), b"root", bytes(32))), packed_piece.payload)))
+        EXTENT, 0, 1, reseal.encode(replace(unpack(packed_piece), b"root", bytes(32))), packed_piece.payload)))
     yield case("memory: root of 33 bytes", lambda i: i.pieces.__setitem__(at, Piece(
-        sr.EXTENT, 0, 1, reseal.encode(replace(unpack(packed_piece), b"root", root + b"\0")), packed_piece.payload)))
+        EXTENT, 0, 1, reseal.encode(replace(unpack(packed_piece), b"root", root + b"\0")), packed_piece.payload)))
     for name, frame in _frames(pages):
-        yield case(f"EXTENT zstd: {name}", lambda i: i.pieces.__setitem__(at, Piece(sr.EXTENT, 0, 1, packed_piece.nv, frame)))
+        yield case(f"EXTENT zstd: {name}", lambda i: i.pieces.__setitem__(at, Piece(EXTENT, 0, 1, packed_piece.nv, frame)))
     noise = random.Random(6).randbytes(len(pages))
     loud = extent(gpa, size, {k: noise[n * 4096:n * 4096 + 4096] for n, k in enumerate(held)}, True, seg)
     yield case("EXTENT zstd: not shorter", lambda i: i.pieces.__setitem__(at, loud))
-    yield case("no memory stored", lambda i: setattr(i, "pieces", [p for p in i.pieces if p.type not in (sr.EXTENT, sr.MAP)]))
-    yield case("no MAP", lambda i: setattr(i, "pieces", [p for p in i.pieces if p.type != sr.MAP]))
-    yield case("MAP twice", lambda i: i.pieces.insert(-1, copy.deepcopy(i.find(sr.MAP))))
-    yield case("MAP empty", lambda i: i.pieces.insert(-1, Piece(sr.MAP, 0, 1, reseal.encode(
+    yield case("no memory stored", lambda i: setattr(i, "pieces", [p for p in i.pieces if p.type not in (EXTENT, MAP)]))
+    yield case("no MAP", lambda i: setattr(i, "pieces", [p for p in i.pieces if p.type != MAP]))
+    yield case("MAP twice", lambda i: i.pieces.insert(-1, copy.deepcopy(i.find(MAP))))
+    yield case("MAP empty", lambda i: i.pieces.insert(-1, Piece(MAP, 0, 1, reseal.encode(
         [reseal.number("first", 0), reseal.number("count", 0)]), b"", auto=False)))
-    yield case("MAP aligned", lambda i: setattr(i.find(sr.MAP), "alignment", 4096))
-    yield case("INDEX aligned", lambda i: setattr(i.find(sr.INDEX), "alignment", 4096))
-    yield case("META aligned", lambda i: setattr(i.find(sr.META), "alignment", 4096))
-    yield case("VM aligned", lambda i: setattr(i.find(sr.VM), "alignment", 4096))
+    yield case("MAP aligned", lambda i: setattr(i.find(MAP), "alignment", 4096))
+    yield case("INDEX aligned", lambda i: setattr(i.find(INDEX), "alignment", 4096))
+    yield case("META aligned", lambda i: setattr(i.find(META), "alignment", 4096))
+    yield case("VM aligned", lambda i: setattr(i.find(VM), "alignment", 4096))
 
     # order, §2.2
     names = {p.type for p in original.pieces}
     for kind in sorted(names):
-        word = sr.type_name(kind)
+        word = type_name(kind)
         where = next(i for i, p in enumerate(original.pieces) if p.type == kind)
         yield case(f"order: no {word}", lambda i: i.pieces.pop(where))
         yield case(f"order: {word} twice", lambda i: i.pieces.insert(where, copy.deepcopy(i.pieces[where])))
@@ -594,7 +600,7 @@ def directed(original: Image) -> Iterator[tuple[str, Image]]:
         yield case(f"order: {word} last", lambda i: i.pieces.append(i.pieces.pop(where)))
     for i in range(len(original.pieces) - 1):
         yield case(f"order: parts {i} and {i + 1} swapped", lambda im: im.pieces.insert(i, im.pieces.pop(i + 1)))
-    yield case("INDEX alone", lambda i: setattr(i, "pieces", [i.find(sr.INDEX)]))
+    yield case("INDEX alone", lambda i: setattr(i, "pieces", [i.find(INDEX)]))
     yield case("no parts", lambda i: setattr(i, "pieces", []))
 
     yield from of_pairs(original)
@@ -604,7 +610,7 @@ def of_pairs(original: Image) -> Iterator[tuple[str, Image]]:
     """Pairs of a part of every type, §1.3, §5, §7."""
     seen = set()
     for place, piece in enumerate(original.pieces):
-        kind = piece.type, piece.type == sr.DEVICE and b"fields" in sr.decode_nvlist(piece.nv)
+        kind = piece.type, piece.type == DEVICE and b"fields" in decode_nvlist(piece.nv)
         if kind in seen:
             continue
         seen.add(kind)
@@ -615,11 +621,11 @@ def large(original: Image) -> Iterator[tuple[str, Image]]:
     """More extents than one MAP part holds (§6.5)."""
     size, total = 65536, 4100
     segs = [(0, 8192 * size)]
-    page = b"\7" * sr.PAGE
+    page = b"\7" * PAGE
     blocks = [extent(n * size, size, {n % 16: page}, True, segs) for n in range(total)]
     for per_map in (1000, 4095, 4096, 4097, 4100):
         image = copy.deepcopy(original)
-        vm = image.find(sr.VM)
+        vm = image.find(VM)
         memsize = segs[0][1]
         for name, value in ((b"gpa", [0]), (b"len", [memsize]), (b"memsize", memsize)):
             change(vm, name, value)
@@ -628,22 +634,22 @@ def large(original: Image) -> Iterator[tuple[str, Image]]:
         for n, block in enumerate(blocks):
             body.append(block)
             if n % per_map == per_map - 1 or n == total - 1:
-                body.append(Piece(sr.MAP, 0, 1, b"", b""))
-        image.pieces = [p for p in image.pieces if p.type not in (sr.EXTENT, sr.MAP, sr.INDEX)] + body + \
-            [image.find(sr.INDEX)]
+                body.append(Piece(MAP, 0, 1, b"", b""))
+        image.pieces = [p for p in image.pieces if p.type not in (EXTENT, MAP, INDEX)] + body + \
+            [image.find(INDEX)]
         yield f"{total} extents, a MAP after {per_map}", image
 
 
 def _with_list(piece: Piece, edit: Callable[[list[Pair]], list[Pair]]) -> None:
     """Changes the pairs, of computed parts after they were computed."""
     def do(nv: bytearray) -> None:
-        nv[:] = reseal.encode(edit(reseal.to_pairs(sr.decode_nvlist(bytes(nv)))))
+        nv[:] = reseal.encode(edit(reseal.to_pairs(decode_nvlist(bytes(nv)))))
     piece.edit_nv = do
 
 
 def _pair_cases(original: Image, place: int) -> Iterator[tuple[str, Image]]:
     kind = original.pieces[place].type
-    word = sr.type_name(kind)
+    word = type_name(kind)
     built = copy.deepcopy(original)
     names = [(n, k) for n, k, _ in unpack(built.pieces[place])]
 
@@ -659,7 +665,7 @@ def _pair_cases(original: Image, place: int) -> Iterator[tuple[str, Image]]:
         text = name.decode()
         yield case(f"without {text}", lambda p: [x for x in p if x[0] != name])
         yield case(f"{text} twice", lambda p: p + [x for x in p if x[0] == name])
-        yield case(f"{text} null", lambda p: replace(p, name, None, sr.T_NULL))
+        yield case(f"{text} null", lambda p: replace(p, name, None, T_NULL))
         yield case(f"{text} in upper case", lambda p: [(n.upper() if n == name else n, k, v) for n, k, v in p])
         for value in NUMBERS[:6] if have != N else NUMBERS:
             yield case(f"{text} number {value}", lambda p: replace(p, name, value, N))
@@ -667,9 +673,10 @@ def _pair_cases(original: Image, place: int) -> Iterator[tuple[str, Image]]:
             yield case(f"{text} string {string[:12]!r} {len(string)}", lambda p: replace(p, name, string, S))
         for binary in (b"\0", bytes(31), bytes(32), bytes(33), b"\xff" * 32, b"\1\0" * 16):
             yield case(f"{text} binary of {len(binary)} {binary[0]}", lambda p: replace(p, name, binary, B))
-        yield case(f"{text} list array", lambda p: replace(p, name, [[]], sr.T_NVLISTS))
-    if kind == sr.INDEX:
-        for which in (0, 2, -1):
+        yield case(f"{text} list array", lambda p: replace(p, name, [[]], T_NVLISTS))
+    if kind == INDEX:
+        listed = sum(p.type not in (EXTENT, MAP, INDEX) for p in original.pieces)
+        for which in (0, 2, -1) if listed > 2 else (0,):
             def inner(edit: Callable[[list[Pair]], list[Pair]]) -> Callable[[list[Pair]], list[Pair]]:
                 def do(pairs: list[Pair]) -> list[Pair]:
                     parts = dict((n, v) for n, _, v in pairs)[b"parts"]
@@ -697,7 +704,7 @@ def _odd_lists() -> Iterator[tuple[str, bytes]]:
     def encode(pairs: list[Pair]) -> bytes:
         return reseal.encode(pairs + [kind])
 
-    two: list[Pair] = [(b"a", sr.T_NVLIST, [(b"b", N, 1)]), (b"c", N, 2)]
+    two: list[Pair] = [(b"a", T_NVLIST, [(b"b", N, 1)]), (b"c", N, 2)]
     plain = encode(two)
     yield "good", plain
     at = plain.index(b"\x05", 19)
@@ -714,7 +721,7 @@ def _odd_lists() -> Iterator[tuple[str, bytes]]:
     yield "NEXT for UP", plain[:up] + b"\xfe" + plain[up + 1:]
     yield "UP with items", plain[:up + 11] + b"\1" + plain[up + 12:]
     yield "UP with data size", plain[:up + 3] + b"\1" + plain[up + 4:]
-    array = encode([(b"a", sr.T_NVLISTS, [[(b"b", N, 1)], []]), (b"c", N, 2)])
+    array = encode([(b"a", T_NVLISTS, [[(b"b", N, 1)], []]), (b"c", N, 2)])
     yield "array", array
     at = array.index(b"\x0b", 19)
     for size in (1, 19, 48):
@@ -725,17 +732,17 @@ def _odd_lists() -> Iterator[tuple[str, bytes]]:
     yield "UP for the last NEXT", array[:last] + b"\xff" + array[last + 1:]
     number = encode([(b"n", N, 5)])
     yield "item count of a number", number[:30] + b"\1" + number[31:]
-    bools = encode([(b"n", sr.T_BOOLS, [1, 0, 1])])
+    bools = encode([(b"n", T_BOOLS, [1, 0, 1])])
     yield "bools", bools
-    yield "bools with a 2", encode([(b"n", sr.T_BOOLS, [1, 0, 2])])
-    yield "bool 2", encode([(b"n", sr.T_BOOL, 2)])
+    yield "bools with a 2", encode([(b"n", T_BOOLS, [1, 0, 2])])
+    yield "bool 2", encode([(b"n", T_BOOL, 2)])
     yield "twice", encode([(b"n", N, 5), (b"n", N, 5)])
     yield "other case", encode([(b"n", N, 5), (b"N", N, 5)])
-    yield "twice in an element", encode([(b"a", sr.T_NVLISTS, [[(b"n", N, 5), (b"n", N, 5)]])])
+    yield "twice in an element", encode([(b"a", T_NVLISTS, [[(b"n", N, 5), (b"n", N, 5)]])])
     yield "descriptor", number[:19] + b"\x06" + number[20:]
     yield "type 0", number[:19] + b"\0" + number[20:]
     yield "type 13", number[:19] + b"\x0d" + number[20:]
-    yield "empty strings", encode([(b"n", sr.T_STRINGS, [b"", b""])])
+    yield "empty strings", encode([(b"n", T_STRINGS, [b"", b""])])
     yield "name of 2047", encode([(b"n" * 2047, N, 5)])
     yield "name of 2048", encode([(b"n" * 2048, N, 5)])
     yield "UP at the top", number[:11] + struct.pack("<Q", len(number) + 1) + number[19:] + b"\xff\1\0" + bytes(17)
@@ -776,7 +783,7 @@ def _one(image: Image, rng: random.Random) -> str:
         kind = rng.choice(kinds)
         place = rng.choice([i for i, p in enumerate(image.pieces) if p.type == kind])
     piece = image.pieces[place]
-    word = f"part {place} ({sr.type_name(piece.type)})"
+    word = f"part {place} ({type_name(piece.type)})"
     what = rng.randrange(12)
     if what <= 2:
         piece.edit_nv = _flip(rng)
@@ -807,7 +814,7 @@ def _one(image: Image, rng: random.Random) -> str:
         image.pieces.insert(rng.randrange(len(image.pieces)), image.pieces.pop(place))
         return f"{word}: moved"
     if what == 10:
-        if piece.payload and piece.type not in (sr.MAP, sr.INDEX):
+        if piece.payload and piece.type not in (MAP, INDEX):
             cut = rng.randrange(len(piece.payload))
             piece.payload = rng.choice([piece.payload[:cut], piece.payload + b"\0", piece.payload[cut:]])
             return f"{word}: payload cut"
@@ -833,11 +840,11 @@ def _one(image: Image, rng: random.Random) -> str:
             pairs[i] = name, kind, own.choice(NUMBERS + [max(value - 1, 0), min(value + 1, BIG), value ^ 4096])
         elif kind == S:
             pairs[i] = name, kind, own.choice(STRINGS + [value + b" ", value[:-1], value.upper()])
-        elif kind == sr.T_NUMBERS:
+        elif kind == T_NUMBERS:
             pairs[i] = name, kind, own.choice([value + [own.choice(NUMBERS)], [own.choice(NUMBERS)], value * 2])
         elif kind == B:
             pairs[i] = name, kind, own.choice([value + b"\0", value[:-1] or b"\1", bytes(len(value)), value[::-1]])
-        elif kind == sr.T_NVLISTS:
+        elif kind == T_NVLISTS:
             j = own.randrange(len(value))
             value[j] = edit(value[j]) if own.random() < 0.7 else value[own.randrange(len(value))]
         return pairs

@@ -1,8 +1,8 @@
-"""Directed cases with a known answer, for what the file of version 1 has besides a full file of whole records.
+"""Directed cases with a known answer, for what a file has besides a full file of three files with whole records.
 
     deltas.py          runs snapread over all cases; exit status 1 where it says something else
 
-Each breaks one rule of chapter 13, of 5.4.8 to 5.4.10, of 6.2.10, or of what changed with them, and has all its
+Each breaks one rule of chapter 13, of 5.4.8 to 5.4.10, of 6.2.10, or of what hangs together with them, and has all its
 digests right; some are good files that look odd. A case is a chain, the full file first, with the rule that the
 check of the chain names, and the one that the check of its last file alone names; None where the file is good.
 """
@@ -18,11 +18,16 @@ from typing import Any, Callable, Iterator
 
 import make
 import reseal
-import snapread as sr
+from memory import Tree
+from nvlist import (
+    T_BINARY, T_BOOL, T_BOOLS, T_NULL, T_NUMBER, T_NUMBERS, T_NVLIST, T_NVLISTS, T_STRING, T_STRINGS,
+    decode_nvlist)
+from rules import CONFIG, DEVICE, EXTENT, HOST, INDEX, MAP, META, PAGE, VM, sha256
+from snapread import verify, verify_chain
 from reseal import Image, Pair, Piece, binary, number
 
-PAGE, BLOCK, SEGS = sr.PAGE, make.BLOCK, make.SEGMENTS
-S, N, B = sr.T_STRING, sr.T_NUMBER, sr.T_BINARY
+PAGE, BLOCK, SEGS = PAGE, make.BLOCK, make.SEGMENTS
+S, N, B = T_STRING, T_NUMBER, T_BINARY
 Edit = Callable[[list[Pair]], list[Pair]]
 
 
@@ -62,13 +67,13 @@ def value(pairs: list[Pair], name: bytes) -> Any:
 
 
 def edit_piece(piece: Piece, edit: Edit) -> None:
-    piece.nv = reseal.encode(edit(reseal.to_pairs(sr.decode_nvlist(piece.nv))))
+    piece.nv = reseal.encode(edit(reseal.to_pairs(decode_nvlist(piece.nv))))
 
 
 def edit_computed(image: Image, kind: int, edit: Edit) -> None:
     """Changes the pairs of a part after MAP and INDEX were computed."""
     def do(nv: bytearray) -> None:
-        nv[:] = reseal.encode(edit(reseal.to_pairs(sr.decode_nvlist(bytes(nv)))))
+        nv[:] = reseal.encode(edit(reseal.to_pairs(decode_nvlist(bytes(nv)))))
     image.find(kind).edit_nv = do
 
 
@@ -117,7 +122,7 @@ def lineage(f: Family) -> Iterator[Case]:
         return lambda image: edit_header(image, edit)
 
     def parent(edit: Edit) -> Callable[[Image], None]:
-        return head(lambda p: put("parent", sr.T_NVLIST, edit(value(p, b"parent")))(p))
+        return head(lambda p: put("parent", T_NVLIST, edit(value(p, b"parent")))(p))
 
     base = f.base.content
     for form in f.forms:
@@ -126,18 +131,18 @@ def lineage(f: Family) -> Iterator[Case]:
     yield f.case("no parent", "13.1", head(without(b"parent")))
     yield f.case("parent, no feature", "13.1", head(without(b"incompatible")))
     yield f.case("parent, feature only compatible", "13.1", head(also(
-        without(b"incompatible"), put("compatible", sr.T_STRINGS, [b"delta"]))))
-    yield f.case("feature in both lists", None, head(put("compatible", sr.T_STRINGS, [b"delta"])))
-    yield f.case("another feature too", "3.7", head(put("incompatible", sr.T_STRINGS, [b"delta", b"more"])))
-    yield f.case("another feature first", "3.7", head(put("incompatible", sr.T_STRINGS, [b"more", b"delta"])))
-    yield f.case("feature twice", "3.7", head(put("incompatible", sr.T_STRINGS, [b"delta", b"delta"])))
-    yield f.case("feature in upper case", "9.3", head(put("incompatible", sr.T_STRINGS, [b"Delta"])))
+        without(b"incompatible"), put("compatible", T_STRINGS, [b"delta"]))))
+    yield f.case("feature in both lists", None, head(put("compatible", T_STRINGS, [b"delta"])))
+    yield f.case("another feature too", "3.7", head(put("incompatible", T_STRINGS, [b"delta", b"more"])))
+    yield f.case("another feature first", "3.7", head(put("incompatible", T_STRINGS, [b"more", b"delta"])))
+    yield f.case("feature twice", "3.7", head(put("incompatible", T_STRINGS, [b"delta", b"delta"])))
+    yield f.case("feature in upper case", "9.3", head(put("incompatible", T_STRINGS, [b"Delta"])))
     yield f.case("incompatible is a string", "3.5", head(put("incompatible", S, b"delta")))
-    yield f.lone("full: feature only compatible", None, head(put("compatible", sr.T_STRINGS, [b"delta"])))
-    yield f.lone("full: feature", "13.1", head(put("incompatible", sr.T_STRINGS, [b"delta"])))
-    yield f.lone("full: parent", "13.1", head(put("parent", sr.T_NVLIST, [binary("content", base)])))
+    yield f.lone("full: feature only compatible", None, head(put("compatible", T_STRINGS, [b"delta"])))
+    yield f.lone("full: feature", "13.1", head(put("incompatible", T_STRINGS, [b"delta"])))
+    yield f.lone("full: parent", "13.1", head(put("parent", T_NVLIST, [binary("content", base)])))
     yield f.case("parent is a binary", "13.1", head(put("parent", B, base)))
-    yield f.case("parent is an array", "13.1", head(put("parent", sr.T_NVLISTS, [[binary("content", base)]])))
+    yield f.case("parent is an array", "13.1", head(put("parent", T_NVLISTS, [[binary("content", base)]])))
     yield f.case("parent empty", "13.1.1", parent(lambda p: []))
     yield f.case("parent without uuid", None, parent(without(b"uuid")))
     yield f.case("parent: content of 31 bytes", "13.1.1", parent(put("content", B, base[:31])))
@@ -147,7 +152,7 @@ def lineage(f: Family) -> Iterator[Case]:
     yield f.case("parent: uuid empty", "13.1.2", parent(put("uuid", S, b"")))
     yield f.case("parent: uuid a number", "13.1.2", parent(put("uuid", N, 5)))
     yield f.case("parent: uuid in upper case", None, parent(put("uuid", S, b"01234567-89AB-4DEF-8123-456789ABCDEF")))
-    yield f.case("parent: uuid of the file itself", None, head(lambda p: put("parent", sr.T_NVLIST, [
+    yield f.case("parent: uuid of the file itself", None, head(lambda p: put("parent", T_NVLIST, [
         binary("content", base), (b"uuid", S, value(p, b"uuid"))])(p)))
     yield f.case("parent: unknown pair", None, parent(lambda p: p + [number("x", 5)]))
     yield f.case("parent: pairs in other order", None, parent(lambda p: p[::-1]))
@@ -158,20 +163,21 @@ def lineage(f: Family) -> Iterator[Case]:
     yield f.case("parent: own content", "13.1.1", parent(put("content", B, own)), alone=None)
     nothing = make.delta(f.base, [])
     yield Case("nothing changed, not even the devices", f.files + [reseal.build(nothing)], None, None)
-    yield Case("nothing changed, twice", f.files + [reseal.build(nothing)] * 2, None, None)
+    yield Case("nothing changed, one file twice", f.files + [reseal.build(nothing)] * 2, "13.6", None)
+    yield Case("nothing changed, in two files", f.files + [reseal.build(nothing), reseal.build(make.delta(nothing, []))], None, None)
     yield Case("memory did not change", f.files + [reseal.build(one_device_changed(nothing))], None, None)
 
 
 def memory_root(image: Image) -> bytes:
-    tree = sr.Tree(SEGS)
+    tree = Tree(SEGS)
     for page, data in sorted(reseal.pages(image).items()):
-        tree.add(page * PAGE, PAGE, sr.sha256(b"\0", data))
+        tree.add(page * PAGE, PAGE, sha256(b"\0", data))
     return tree.root()
 
 
 def one_device_changed(image: Image) -> Image:
     image = copy.deepcopy(image)
-    at = next(i for i, p in enumerate(image.pieces) if p.type == sr.DEVICE and b"vioapic" in p.nv)
+    at = next(i for i, p in enumerate(image.pieces) if p.type == DEVICE and b"vioapic" in p.nv)
     image.pieces[at] = make.device(b"kern_structs", b"vioapic", b"\1\2\4" * 50)
     return image
 
@@ -201,13 +207,20 @@ def chains(f: Family) -> Iterator[Case]:
     yield Case("joined file below a delta", [packed, files[3]], None, None)
     back = make.delta(images[1], restored(f.base, images[1]))
     assert reseal.build(back) and back.content == f.base.content
-    yield Case("back in the first state, and on", files[:2] + [reseal.build(back), files[1]], None, None)
+    yield Case("back in the first state, and on", files[:2] + [reseal.build(back), files[1]], "13.6", None)
+    again = make.delta(back, restored(images[1], back))
+    yield Case("back in the first state, and on in another file", files[:2] + [reseal.build(back), reseal.build(again)], None, None)
+    still = [f.base]
+    while len(still) < 64:
+        still.append(make.delta(still[-1], []))
+        reseal.build(still[-1])
+    yield Case("chain of 64 files", [reseal.build(image) for image in still], None, None)
     bad = copy.deepcopy(f.base)
-    edit_computed(bad, sr.INDEX, put("stored", N, 1))
+    edit_computed(bad, INDEX, put("stored", N, 1))
     yield Case("full file broken", [reseal.build(bad), files[1]], "7.1.5", None)
     twin = copy.deepcopy(f.base)
-    edit_piece(next(p for p in twin.pieces if p.type == sr.VM), put("ncpus", N, 3))
-    meta = twin.find(sr.META)
+    edit_piece(next(p for p in twin.pieces if p.type == VM), put("ncpus", N, 3))
+    meta = twin.find(META)
     meta.payload = meta.payload.replace(b'"ncpus": 2', b'"ncpus": 3')
     yield Case("parent differs in ncpus", [reseal.build(twin), files[1]], "13.1.1", None)
     moved = make.delta(twin, [])
@@ -215,10 +228,10 @@ def chains(f: Family) -> Iterator[Case]:
 
     for name, edit in {
             "arch": lambda p: put("arch", S, b"arm64")(p),
-            "memory map": lambda p: also(put("gpa", sr.T_NUMBERS, [0, 1 << 33]))(p)}.items():
+            "memory map": lambda p: also(put("gpa", T_NUMBERS, [0, 1 << 33]))(p)}.items():
         image = copy.deepcopy(f.forms["zstd"])
-        edit_piece(image.find(sr.VM), edit)
-        image.pieces = [p for p in image.pieces if p.type not in (sr.EXTENT, sr.MAP)]
+        edit_piece(image.find(VM), edit)
+        image.pieces = [p for p in image.pieces if p.type not in (EXTENT, MAP)]
         yield Case(f"another {name} than the parent's", f.files + [reseal.build(image)], "13.1.3", None)
 
 
@@ -306,8 +319,6 @@ def bitmaps(f: Family) -> Iterator[Case]:
     yield f.extents("difference from a zero page", None, [ext(word, True, parent={0: bytes(PAGE)})])
     yield f.extents("difference that makes a zero page", None, [ext({0: bytes(PAGE)}, parent={0: held}, **near)])
     yield f.extents("difference from another page", "6.2.8", [ext({0: changed}, parent={0: one}, **near)], alone=None)
-    yield f.extents("difference from another page, leaves", "6.2.8", [
-        ext({0: changed}, parent={0: one}, leaves=True, **near)], alone=None)
     yield f.extents("difference stored raw", "13.2.2", [ext({0: changed}, parent={0: held}, gpa=0)])
     yield f.extents("xor with nothing in it", "13.2.2", edited(ext({0: changed}, **near), put("xor", B, bits())))
     yield f.extents("xor of a page that is not data", "13.2.2", edited(
@@ -327,16 +338,16 @@ def bitmaps(f: Family) -> Iterator[Case]:
     yield f.extents("difference, no frame", "6.6", [setattr(
         p := ext({0: changed}, parent={0: held}, **near), "payload", b"x" * 50) or p])
     yield f.extents("difference, root wrong", "6.2.8", edited(
-        ext({0: changed}, parent={0: held}, **near), put("root", B, bytes(32))), alone=None)
+        ext({0: changed}, parent={0: held}, **near), put("root", B, bytes(32))))
     yield f.extents("difference, root of the tree of the state", "6.2.8", edited(
         ext({0: changed}, parent={0: held}, **near),
-        put("root", B, value_of(make.extent(0, BLOCK, {0: changed}, True, SEGS), b"root"))), alone=None)
+        put("root", B, value_of(make.extent(0, BLOCK, {0: changed}, True, SEGS), b"root"))))
     yield f.extents("root of the tree of the state", "6.2.8", edited(
         ext({0: changed}, **near), put("root", B, value_of(make.extent(0, BLOCK, {0: changed}, True, SEGS), b"root"))))
 
 
 def value_of(piece: Piece, name: bytes) -> Any:
-    return value(reseal.to_pairs(sr.decode_nvlist(piece.nv)), name)
+    return value(reseal.to_pairs(decode_nvlist(piece.nv)), name)
 
 
 def leaves(f: Family) -> Iterator[Case]:
@@ -348,7 +359,7 @@ def leaves(f: Family) -> Iterator[Case]:
                                 ("all xor", True, {"zero": [4], "parent": held})]:
         if kind == "all xor":
             options = {"zero": [4], "parent": {i: bytes(PAGE) for i in pages}}
-        piece = make.extent(3 * BLOCK, BLOCK, pages, kind != "raw", SEGS, leaves=True, **options)
+        piece = make.extent(3 * BLOCK, BLOCK, pages, kind != "raw", SEGS, **options)
         good = value_of(piece, b"leaves")
         word = f"{kind}{', delta' if base else ''}"
         wrong = "6.2.8"
@@ -359,7 +370,7 @@ def leaves(f: Family) -> Iterator[Case]:
             return f.extents(f"leaves ({word}): {name}", rule, [changed], alone, base)
 
         yield case("good", None, lambda p: p)
-        yield case("none", None, without(b"leaves"))
+        yield case("none", "6.2.10", without(b"leaves"))
         yield case("one less", "6.2.10", put("leaves", B, good[:64]))
         yield case("one more", "6.2.10", put("leaves", B, good + bytes(32)))
         yield case("a byte less", "6.2.10", put("leaves", B, good[:-1]))
@@ -371,7 +382,7 @@ def leaves(f: Family) -> Iterator[Case]:
         if "xor" in kind:
             stored = [reseal.difference(pages[i], bytes(PAGE) if i not in options["parent"] else b"\5" * PAGE) for i in pages]
             yield case("of the differences", wrong, put(
-                "leaves", B, b"".join(sr.sha256(b"\0", page) for page in stored)))
+                "leaves", B, b"".join(sha256(b"\0", page) for page in stored)))
     for alignment in (1, PAGE):
         yield f.extents(f"full file, raw, alignment {alignment}", None, [
             make.extent(3 * BLOCK, BLOCK, pages, False, SEGS, alignment=alignment)], base=False)
@@ -382,7 +393,7 @@ def leaves(f: Family) -> Iterator[Case]:
 def totals(f: Family) -> Iterator[Case]:
     """§13.3, §7.1, §6.5."""
     def index(edit: Edit) -> Callable[[Image], None]:
-        return lambda image: edit_computed(image, sr.INDEX, edit)
+        return lambda image: edit_computed(image, INDEX, edit)
 
     for name, rule in (("delta_root", "7.1.8"), ("pages_inherited", "7.1.8")):
         yield f.case(f"no {name}", rule, index(without(name.encode())))
@@ -407,29 +418,29 @@ def totals(f: Family) -> Iterator[Case]:
         range(16 if b not in (5, (1 << 16) + 4) else 5 if b == 5 else 3))) for b in [*range(6), *range(1 << 16, (1 << 16) + 5)]]
     image = make.delta(f.base, everything)
     yield Case("nothing inherited", f.files + [reseal.build(image)], None, None)
-    edit_computed(image, sr.INDEX, claimed(image, bytes(32)))
-    yield Case("nothing inherited, memory_root wrong", f.files + [reseal.build(image)], "7.1.3", "7.1.3")
+    edit_computed(image, INDEX, claimed(image, bytes(32)))
+    yield Case("nothing inherited, memory_root wrong", f.files + [reseal.build(image)], "7.1.3", None)
 
     def entry(at: int, data: bytes) -> Callable[[bytearray], None]:
         return lambda payload: payload.__setitem__(slice(at, at + len(data)), data)
     for name, at, data in (("pages in zero 0", 30, b"\0\0"), ("pages in zero one more", 30, b"\4\0"),
                            ("data pages one more", 28, b"\x06\0"), ("both in one number", 28, b"\x05\0\0\0"),
                            ("both exchanged", 28, b"\3\0\5\0"), ("root", 64, bytes(32))):
-        yield f.case(f"MAP: {name}", "6.5.1", lambda i: setattr(i.find(sr.MAP), "edit_payload", entry(at, data)))
+        yield f.case(f"MAP: {name}", "6.5.1", lambda i: setattr(i.find(MAP), "edit_payload", entry(at, data)))
     yield f.lone("full: MAP: pages in zero 1", "6.5.1", lambda i: setattr(
-        i.find(sr.MAP), "edit_payload", entry(30, b"\1\0")))
+        i.find(MAP), "edit_payload", entry(30, b"\1\0")))
 
 
 def claimed(image: Image, root: bytes) -> Edit:
     """An INDEX that claims this memory root, with the content that follows from it."""
-    reader, error = sr.verify(io.BytesIO(reseal.build(image)))
+    reader, error = verify(io.BytesIO(reseal.build(image)))
     assert error is None, error
     content = reader.identity(root)
     return also(put("memory_root", B, root), put("content", B, content))
 
 
 def claim(f: Family, form: str, root: bytes) -> Callable[[Image], None]:
-    return lambda image: edit_computed(image, sr.INDEX, claimed(f.forms[form], root))
+    return lambda image: edit_computed(image, INDEX, claimed(f.forms[form], root))
 
 
 def fields(f: Family) -> Iterator[Case]:
@@ -454,13 +465,13 @@ def fields(f: Family) -> Iterator[Case]:
     yield case("every kind", None)
     yield case("every kind, zstd", None, packed=True)
     yield case("none", None, ([], [], []))
-    yield case("an empty list", None, ([(b"l", sr.T_NVLIST, [])], [], []))
+    yield case("an empty list", None, ([(b"l", T_NVLIST, [])], [], []))
     yield case("only bytes", None, one(B, b"abc", None))
-    yield case("only a null", None, ([(b"f", sr.T_NULL, None)], [], [b"abc"]))
+    yield case("only a null", None, ([(b"f", T_NULL, None)], [], [b"abc"]))
     yield case("names not UTF-8", None, ([(b"\xff\xfe", N, 5), (b"", B, b"x")], [2], []))
-    yield case("same names in different lists", None, ([(b"a", N, 5), (b"l", sr.T_NVLIST, [(b"a", N, 6)])], [1, 2], []))
+    yield case("same names in different lists", None, ([(b"a", N, 5), (b"l", T_NVLIST, [(b"a", N, 6)])], [1, 2], []))
     yield case("large binary", None, one(B, bytes(100000), None))
-    yield case("small null", None, ([(b"f", sr.T_NULL, None)], [], [b"x"]))
+    yield case("small null", None, ([(b"f", T_NULL, None)], [], [b"x"]))
     yield case("127 deep", None, (deep(127), [8], []))
     yield case("128 deep", "1.3.5", (deep(128), [8], []))
     for name in ("layout", "layout_version"):
@@ -472,7 +483,7 @@ def fields(f: Family) -> Iterator[Case]:
         yield case(f"{name.decode()} without fields", "5", edit=also(*(without(n) for n in (
             b"layout", b"layout_version", b"fields", b"widths", b"bulk") if n != name)))
     yield case("no fields", "5.4.8", edit=without(b"fields"))
-    yield case("fields is an array", "5.4.8", edit=put("fields", sr.T_NVLISTS, [everything]))
+    yield case("fields is an array", "5.4.8", edit=put("fields", T_NVLISTS, [everything]))
     for layout in (b"", b"A", b"a_b", b"a-", b"x" * 64, b"caf\xc3\xa9"):
         yield case(f"layout {layout!r}", "5.4.8", edit=put("layout", S, layout))
     for layout in (b"x" * 63, b"2", b"made-up-2"):
@@ -485,8 +496,8 @@ def fields(f: Family) -> Iterator[Case]:
     yield case("a width less", "5.4.8", edit=put("widths", B, bytes(widths[:-1])))
     yield case("a width more", "5.4.8", edit=put("widths", B, bytes(widths + [1])))
     yield case("widths without numbers", "5.4.8", one(B, b"abc", None), put("widths", B, b"\1"))
-    yield case("a width for each element", "5.4.8", one(sr.T_NUMBERS, [1, 2, 3]), put("widths", B, bytes([4, 4, 4])))
-    yield case("widths is a number array", "5.4.8", edit=put("widths", sr.T_NUMBERS, widths))
+    yield case("a width for each element", "5.4.8", one(T_NUMBERS, [1, 2, 3]), put("widths", B, bytes([4, 4, 4])))
+    yield case("widths is a number array", "5.4.8", edit=put("widths", T_NUMBERS, widths))
     yield case("two widths exchanged", "5.4.6", ([number("a", 1), number("b", 2)], [1, 2], []), put("widths", B, bytes([2, 1])))
     for width in (1, 2, 4, 8):
         top = 1 << 8 * width - 1
@@ -494,50 +505,50 @@ def fields(f: Family) -> Iterator[Case]:
         for what, item in (("0", 0), ("largest", 2 * top - 1), ("highest bit", top), ("minus one", (1 << 64) - 1),
                            ("smallest", sign)):
             yield case(f"width {width}: {what}", None, one(N, item, width))
-            yield case(f"width {width}: {what}, in an array", None, one(sr.T_NUMBERS, [1, item], width))
+            yield case(f"width {width}: {what}, in an array", None, one(T_NUMBERS, [1, item], width))
         if width < 8:
             low = b"\0" * (width - 1)
             for what, item, data in (("one too large", 2 * top, low + b"\0"), ("sign of a positive", sign - 1, low + b"\x7f"),
                                      ("half the sign", (1 << 63) | top, low + b"\x80")):
                 yield case(f"width {width}: {what}", "5.4.9", one(N, item, width), data=data)
-                yield case(f"width {width}: {what}, in an array", "5.4.9", one(sr.T_NUMBERS, [item], width), data=data)
-    for kind, item, word in ((sr.T_BOOL, 1, "bool"), (S, b"x", "string"), (sr.T_BOOLS, [1], "bool array"),
-                             (sr.T_STRINGS, [b"x"], "string array")):
-        yield case(f"a {word}", "5.4.9", edit=put("fields", sr.T_NVLIST, [(b"f", kind, item)] + everything))
+                yield case(f"width {width}: {what}, in an array", "5.4.9", one(T_NUMBERS, [item], width), data=data)
+    for kind, item, word in ((T_BOOL, 1, "bool"), (S, b"x", "string"), (T_BOOLS, [1], "bool array"),
+                             (T_STRINGS, [b"x"], "string array")):
+        yield case(f"a {word}", "5.4.9", edit=put("fields", T_NVLIST, [(b"f", kind, item)] + everything))
         yield case(f"a {word}, inside", "5.4.9", edit=put(
-            "fields", sr.T_NVLIST, [(b"l", sr.T_NVLIST, [(b"f", kind, item)])] + everything))
+            "fields", T_NVLIST, [(b"l", T_NVLIST, [(b"f", kind, item)])] + everything))
     sizes = [len(b) for b in bulk]
     stored = b"".join(bulk)
-    yield case("bulk: one less", "5.4.8", edit=put("bulk", sr.T_NUMBERS, sizes[:1]))
-    yield case("bulk: one more", "5.4.8", edit=put("bulk", sr.T_NUMBERS, sizes + [1]))
-    yield case("bulk: a 0", "5.4.8", edit=put("bulk", sr.T_NUMBERS, [sizes[0] + sizes[1], 0]))
-    yield case("bulk without nulls", "5.4.8", one(N, 1), put("bulk", sr.T_NUMBERS, [1]))
-    yield case("bulk: more than the record", "5.4.6", edit=put("bulk", sr.T_NUMBERS, [sizes[0], sizes[1] + 1]), payload=stored + b"\0")
-    yield case("bulk: over the limit", "5.4.8", edit=put("bulk", sr.T_NUMBERS, [sizes[0], (64 << 20) + 1]))
-    yield case("bulk: sum wraps", "5.4.8", edit=put("bulk", sr.T_NUMBERS, [sizes[0] + sizes[1] + 1, (1 << 64) - 1]))
-    yield case("bulk: cut elsewhere", "5.4.6", edit=put("bulk", sr.T_NUMBERS, [sizes[0] - 1, sizes[1] + 1]))
+    yield case("bulk: one less", "5.4.8", edit=put("bulk", T_NUMBERS, sizes[:1]))
+    yield case("bulk: one more", "5.4.8", edit=put("bulk", T_NUMBERS, sizes + [1]))
+    yield case("bulk: a 0", "5.4.8", edit=put("bulk", T_NUMBERS, [sizes[0] + sizes[1], 0]))
+    yield case("bulk without nulls", "5.4.8", one(N, 1), put("bulk", T_NUMBERS, [1]))
+    yield case("bulk: more than the record", "5.4.9", edit=put("bulk", T_NUMBERS, [sizes[0], sizes[1] + 1]), payload=stored + b"\0")
+    yield case("bulk: over the limit", "5.4.9", edit=put("bulk", T_NUMBERS, [sizes[0], (64 << 20) + 1]))
+    yield case("bulk: sum wraps", "5.4.9", edit=put("bulk", T_NUMBERS, [sizes[0] + sizes[1] + 1, (1 << 64) - 1]))
+    yield case("bulk: cut elsewhere", "5.4.6", edit=put("bulk", T_NUMBERS, [sizes[0] - 1, sizes[1] + 1]))
     yield case("bulk: number", "5.4.8", edit=put("bulk", N, sum(sizes)))
     yield case("bulk: payload shorter", "5.4.10", payload=stored[:-1])
     yield case("bulk: payload longer", "5.4.10", payload=stored + b"\0")
     yield case("bulk: the record is stored", "5.4.10", payload=make.record_bytes(*make.FIELDS))
     yield case("bulk: other bytes", "5.4.6", payload=b"\0" * len(stored))
     yield case("bulk: the record is in the frame", "6.6", packed=True, payload=make.zstd(make.record_bytes(*make.FIELDS)))
-    yield case("bulk: frame not shorter", "5.4.5", ([(b"f", sr.T_NULL, None)], [], [b"abc"]), packed=True)
+    yield case("bulk: frame not shorter", "5.4.5", ([(b"f", T_NULL, None)], [], [b"abc"]), packed=True)
     yield case("no bulk, zstd", "5.4.10", one(N, 1), packed=True)
     yield case("no bulk, a payload", "5.4.10", one(N, 1), payload=b"\0")
     yield case("no bulk, the record as payload", "5.4.10", one(N, 1), payload=b"\1\0\0\0")
     yield case("no bulk, encoding unknown", "5.4.5", one(N, 1), put("encoding", S, b"fields"))
-    yield case("size one more", "5.4.6", one(N, 1), also(put("size", N, 5)), data=b"\1\0\0\0\0")
+    yield case("size one more", "5.4.9", one(N, 1), also(put("size", N, 5)), data=b"\1\0\0\0\0")
     yield case("other digest", "5.4.6", edit=put("sha256", B, bytes(32)))
-    yield case("other digest, of the bulk", "5.4.6", edit=put("sha256", B, sr.sha256(stored)))
-    yield case("another number", "5.4.6", edit=lambda p: put("fields", sr.T_NVLIST, put(
+    yield case("other digest, of the bulk", "5.4.6", edit=put("sha256", B, sha256(stored)))
+    yield case("another number", "5.4.6", edit=lambda p: put("fields", T_NVLIST, put(
         "byte", N, 201)(value(p, b"fields")))(p))
-    yield case("another form of a number", None, edit=lambda p: put("fields", sr.T_NVLIST, put(
+    yield case("another form of a number", None, edit=lambda p: put("fields", T_NVLIST, put(
         "byte", N, (1 << 64) - 56)(value(p, b"fields")))(p))
-    yield case("another name", None, edit=lambda p: put("fields", sr.T_NVLIST, [
+    yield case("another name", None, edit=lambda p: put("fields", T_NVLIST, [
         (b"other" if n == b"byte" else n, k, v) for n, k, v in value(p, b"fields")])(p))
     yield case("other order", "5.4.6", ([number("a", 1), number("b", 2)], [4, 4], []),
-               put("fields", sr.T_NVLIST, [number("b", 2), number("a", 1)]))
+               put("fields", T_NVLIST, [number("b", 2), number("a", 1)]))
     yield case("unknown pair", "5", edit=put("x", N, 1))
     raw = [(b"f%d" % i, B, bytes(65000)) for i in range(64)]
     yield case("nvlist of nearly 4 MiB", None, (raw, [], []))
@@ -548,15 +559,15 @@ def deep(depth: int) -> list[Pair]:
     """Fields of one number, `depth` lists deep; the part's list is around them."""
     pairs: list[Pair] = [number("n", 5)]
     for _ in range(depth - 1):
-        pairs = [(b"l", sr.T_NVLIST, pairs)]
+        pairs = [(b"l", T_NVLIST, pairs)]
     return pairs
 
 
 def rest(f: Family) -> Iterator[Case]:
-    """§2.2, §3.2, §5.1.6, §5.2.6, §10."""
+    """§2.2, §3.2, §4.13, §5.1.6, §5.2.6, §5.2.7, §10."""
     unknown = make.part(0x80001234, [number("x", 1)], b"abc")
-    conf = make.part(sr.CONFIG, [(b"kind", S, b"bhyve-config")], b"cpus=1\n")
-    host = make.part(sr.HOST, [], b"")
+    conf = make.part(CONFIG, [(b"kind", S, b"bhyve-config")], b"cpus=1\n")
+    host = make.part(HOST, [], b"")
 
     def order(name: str, rule: str | None, *added: tuple[int, Piece], keep: Callable[[Piece], bool] = lambda p: True) -> Case:
         def edit(image: Image) -> None:
@@ -577,29 +588,116 @@ def rest(f: Family) -> Iterator[Case]:
     yield order("unknown after INDEX", "7.3.1", (-1, unknown))
     yield order("unknown before META", "2.2", (1, unknown))
     yield order("unknown first", "2.2", (0, unknown))
-    no_ram = lambda p: p.type not in (sr.EXTENT, sr.MAP)
+    no_ram = lambda p: p.type not in (EXTENT, MAP)
     yield order("no memory, unknown after DEVICE", None, (-2, unknown), keep=no_ram)
     yield order("no memory, CONFIG after DEVICE", "2.2", (-2, conf), keep=no_ram)
     yield order("no memory, unknown then CONFIG after DEVICE", "2.2", (-2, unknown), (-2, conf), keep=no_ram)
     yield order("64 in both places", None, *[(2, unknown)] * 32, *[(-2, unknown)] * 32)
     yield order("65 in both places", "10", *[(2, unknown)] * 32, *[(-2, unknown)] * 33)
     yield f.case("unknown after memory", None, lambda i: i.pieces.insert(-1, copy.deepcopy(unknown)))
+    no_devices = lambda p: p.type not in (EXTENT, MAP, DEVICE, META)
+    yield order("no META", None, keep=lambda p: p.type != META)
+    yield order("META twice", "2.2", (2, f.base.find(META)))
+    yield order("META after CONFIG", "2.2", (1, conf))
+    yield order("neither META nor DEVICE", None, keep=lambda p: p.type not in (META, DEVICE))
+    yield order("no DEVICE, but META lists records", "5.2.1", keep=lambda p: p.type != DEVICE)
+    yield order("no META, unknown and CONFIG for it", None, (1, conf), (1, unknown), keep=lambda p: p.type != META)
+    yield order("no META, unknown first", "2.2", (0, unknown), keep=lambda p: p.type != META)
+    yield order("only VM and INDEX", None, keep=no_devices)
+    yield order("one row: unknown, CONFIG, unknown, HOST", None, (1, host), (1, unknown), (1, conf), (1, unknown), keep=no_devices)
+    yield order("no DEVICE, unknown and CONFIG before memory, unknown after", None, (-2, unknown), (1, conf), (1, unknown),
+                keep=lambda p: p.type not in (META, DEVICE))
+    yield order("no DEVICE, CONFIG after memory", "2.2", (-2, conf), keep=lambda p: p.type not in (META, DEVICE))
+    yield order("VM twice", "2.2", (1, f.base.find(VM)))
+    yield order("VM after DEVICE", "2.2", (3, f.base.find(VM)), keep=lambda p: p.type != VM)
+
+    def without_meta(name: str, rule: str | None, devices: list[Piece]) -> Case:
+        image = make.full(devices, meta=False)
+        return Case(f"no META: {name}", [reseal.build(image)], rule, rule)
+
+    def two(*sections: bytes) -> list[Piece]:
+        return [make.device(section, b"r%d" % n, b"x" * n) for n, section in enumerate(sections)]
+    yield without_meta("records", None, make.records(True))
+    yield without_meta("devices before the kernel's", None, two(b"devices", b"kern_structs", b"devices"))
+    yield without_meta("structs", "5.4.1", two(b"structs"))
+    yield without_meta("another section", "5.4.1", two(b"kern_structs", b"device"))
+    yield without_meta("a record twice", "5.4.2", two(b"devices")[:1] * 2)
+    yield without_meta("the same name in both sections", None, [
+        make.device(b"devices", b"a", b"x"), make.device(b"kern_structs", b"a", b"x")])
+    image = make.delta(f.base, [])
+    image.pieces = [p for p in image.pieces if p.type != META]
+    yield Case("delta without META, base with it", f.files + [reseal.build(image)], None, None)
+
+    for name, kind, pairs, rule in [
+            ("bits 31 and 30", 0xC0001234, [], None), ("bits 31 and 30, low as VM", 0xC0000001, [], None),
+            ("bit 30", 0x40001234, [], "4.12"), ("bit 29", 0x20001234, [(b"vendor", S, b"v")], "4.12"),
+            ("bits 30 and 29", 0x60001234, [(b"vendor", S, b"v")], "4.12"), ("VM, bit 30", 0x40000001, [], "4.12"),
+            ("CONFIG, bit 30", 0xC0000003, [], None), ("private", 0xA0001234, [(b"vendor", S, b"example")], None),
+            ("private, bound", 0xE0001234, [(b"vendor", S, b"example")], None),
+            ("private, all ones", 0xFFFFFFFF, [(b"vendor", S, b"example")], None),
+            ("private, more pairs", 0xA0001234, [number("x", 1), (b"vendor", S, b"v")], None),
+            ("private, no vendor", 0xA0001234, [], "4.13"), ("private, vendor empty", 0xA0001234, [(b"vendor", S, b"")], "4.13"),
+            ("private, CONFIG's number", 0xA0000003, [], "4.13"), ("private, vendor a number", 0xA0001234, [number("vendor", 1)], "4.13"),
+            ("private, vendor of 63 bytes", 0xA0001234, [(b"vendor", S, b"v" * 63)], None),
+            ("private, vendor of 64 bytes", 0xA0001234, [(b"vendor", S, b"v" * 64)], "4.13"),
+            ("private, vendor of 62 bytes in 31 characters", 0xA0001234, [(b"vendor", S, b"\xc3\xa9" * 31)], None),
+            ("private, vendor of 64 bytes in 32 characters", 0xA0001234, [(b"vendor", S, b"\xc3\xa9" * 32)], "4.13"),
+            ("private, vendor not UTF-8", 0xA0001234, [(b"vendor", S, b"\xff")], "1.5"),
+            ("not private, vendor a number", 0x80001234, [number("vendor", 1)], None)]:
+        for at in (2, -2):
+            yield order(f"{name}, {'before DEVICE' if at > 0 else 'after memory'}", rule, (at, make.part(kind, pairs, b"abc")))
     for version in (0, 2, 256, 1 << 24):
         yield f.lone(f"version {version}", "3.2", lambda i: i.header.__setitem__(slice(56, 60), struct.pack("<I", version)))
     for arch in (b"", b"AMD64", b"amd64 ", b"x86-64", b"x" * 32, b"caf\xc3\xa9", b"amd64\n"):
-        yield f.lone(f"arch {arch!r}", "5.1.6", lambda i: edit_piece(i.find(sr.VM), put("arch", S, arch)))
+        yield f.lone(f"arch {arch!r}", "5.1.6", lambda i: edit_piece(i.find(VM), put("arch", S, arch)))
     for arch in (b"arm64", b"x86_64", b"a" * 31, b"_", b"0"):
-        yield f.lone(f"arch {arch!r}", None, lambda i: edit_piece(i.find(sr.VM), put("arch", S, arch)))
-    yield f.lone("arch missing", "5.1.6", lambda i: edit_piece(i.find(sr.VM), without(b"arch")))
-    yield f.lone("arch a number", "5.1.6", lambda i: edit_piece(i.find(sr.VM), put("arch", N, 64)))
-    have = count(json.loads(f.base.find(sr.META).payload))
-    for total, rule in ((32768, None), (32769, "5.2.1")):
+        yield f.lone(f"arch {arch!r}", None, lambda i: edit_piece(i.find(VM), put("arch", S, arch)))
+    yield f.lone("arch missing", "5.1.6", lambda i: edit_piece(i.find(VM), without(b"arch")))
+    yield f.lone("arch a number", "5.1.6", lambda i: edit_piece(i.find(VM), put("arch", N, 64)))
+    have = count(json.loads(f.base.find(META).payload))
+    for total, rule in ((32768, None), (32769, "5.2.6")):
         for what, item in (("numbers", "1"), ("lists", "[]"), ("objects", "{}"), ("strings", '""'), ("nulls", "null")):
             more = "[" + ",".join([item] * (total - have - 1)) + "]"
-            yield f.lone(f".meta: {total} values, {what}", rule, lambda i: setattr(i.find(sr.META), "payload", i.find(
-                sr.META).payload.rstrip()[:-1] + f', "x": {more}}}'.encode()))
+            yield f.lone(f".meta: {total} values, {what}", rule, lambda i: setattr(i.find(META), "payload", i.find(
+                META).payload.rstrip()[:-1] + f', "x": {more}}}'.encode()))
+    for name, pairs, rule in counted():
+        yield order(f"1.3.6: {name}", rule, (2, make.part(0x80001234, pairs)))
+    yield from large(f)
     yield f.lone("EXTENT nvlist of 64 KiB + 1", "4.4", lambda i: edit_piece(
-        i.find(sr.EXTENT), put("x", B, bytes(65537 - 21 - len(i.find(sr.EXTENT).nv)))))
+        i.find(EXTENT), put("x", B, bytes(65537 - 21 - len(i.find(EXTENT).nv)))))
+
+
+def counted() -> Iterator[tuple[str, list[Pair], str | None]]:
+    """§1.3.6: lists of 65536 pairs and elements, and of one more. Of pairs alone they do not fit an nvlist of 1 MiB."""
+    most = 65536
+    for more, rule in ((0, None), (1, "1.3.6")):
+        word = f"{most + more}"
+        nulls: list[Pair] = [(b"%x" % i, T_NULL, None) for i in range(20000)]
+        strings: Pair = (b"s", T_STRINGS, [b""] * 20000)
+        rest = [(b"z%d" % i, T_NULL, None) for i in range(more)]
+        yield f"{word} strings and their pair", [(b"s", T_STRINGS, [b""] * (most - 1))] + rest, rule
+        yield f"{word} elements and pairs", [(b"l", T_NVLISTS, [[]] * 20000), (
+            b"s", T_STRINGS, [b""] * (most - 20002))] + rest, rule
+        yield f"{word} pairs", [strings] + nulls + [(b"l", T_NVLIST, nulls[:most - 60003] + [strings] + rest)], rule
+        yield f"{word} in lists of an array", [(b"l", T_NVLISTS, [[number("a", 1)], [], [
+            (b"s", T_STRINGS, [b"x"] * (most - 6))]])] + rest, rule
+    yield "numbers and bools are not counted", [(b"n", T_NUMBERS, [1] * 70000), (b"b", T_BOOLS, [1] * 70000)], None
+
+
+def large(f: Family) -> Iterator[Case]:
+    """§10: limits of all optional parts of a file, and of all its records."""
+    zeros, piece = bytes(64 << 20), 0x80001234
+    last = (64 << 20) - 3 * 192 - 147                      # frame, nvlist and padding of the others; frame and nvlist
+    for name, last, rule in (("256 MiB", last, None), ("256 MiB + 64", last + 1, "10")):
+        image = copy.deepcopy(f.base)
+        image.pieces[2:2] = [make.part(piece, [], zeros)] * 3
+        image.pieces.insert(-1, make.part(piece, [], zeros[:last]))
+        yield Case(f"optional parts of {name}", [reseal.build(image)], rule, rule)
+    parts = [make.device(b"devices", b"%02d" % i, zeros, True) for i in range(15)]
+    nvlists = sum(len(p.nv) for p in parts) + len(make.device(b"devices", b"15", b"").nv)
+    for name, more, rule in (("1 GiB", 0, None), ("1 GiB + 1", 1, "10")):
+        image = make.full([*parts, make.device(b"devices", b"15", zeros[:(64 << 20) - nvlists - 1 + more], True)], meta=False)
+        yield Case(f"records and their nvlists of {name}", [reseal.build(image)], rule, rule)
 
 
 def count(item: Any) -> int:
@@ -616,10 +714,10 @@ def cases() -> Iterator[Case]:
 def check(case: Case) -> tuple[str | None, str | None]:
     """The rules that snapread names, of the chain and of the last file alone."""
     chain = alone = None
-    for reader, error in sr.verify_chain(io.BytesIO(data) for data in case.files):
+    for reader, error in verify_chain(io.BytesIO(data) for data in case.files):
         assert not reader.trouble, "a zstd decoder is needed, see snapread.py"
         chain = error.rule if error else chain
-    _, error = sr.verify(io.BytesIO(case.files[-1]))
+    _, error = verify(io.BytesIO(case.files[-1]))
     alone = error.rule if error else None
     return chain, alone
 

@@ -10,8 +10,12 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-import snapread as sr
-from snapread import sha256
+from memory import ABSENT, INHERITED, ZERO, block_root, Tree
+from nvlist import (
+    T_BINARY, T_BOOL, T_BOOLS, T_NEXT, T_NULL, T_NUMBER, T_NUMBERS, T_NVLIST, T_NVLISTS, T_STRING, T_STRINGS,
+    T_UP, decode_nvlist, NvList)
+from rules import DEVICE, EXTENT, INDEX, MAP, MIB, PAGE, VM, Invalid, sha256
+from zstdframe import zstd_decode
 
 Pair = tuple[bytes, int, Any]           # name, type, value; lists of pairs may repeat a name
 Edit = Callable[[bytearray], None]
@@ -25,18 +29,18 @@ def encode(pairs: list[Pair], tail: int = 0) -> bytes:
     for name, kind, value in pairs:
         data, items, nested = _data(kind, value)
         stated = len(data)
-        if kind == sr.T_NVLIST:
+        if kind == T_NVLIST:
             stated = 19 + _length(value)
         head = struct.pack("<BHQQ", kind, len(name) + 1, stated, items) + name + b"\0"
         left -= len(head) + len(data) + nested
         out += head + data
-        if kind == sr.T_NVLIST:
-            out += encode(value, left + 20) + _marker(sr.T_UP)
-        elif kind == sr.T_NVLISTS:
+        if kind == T_NVLIST:
+            out += encode(value, left + 20) + _marker(T_UP)
+        elif kind == T_NVLISTS:
             after = nested
             for item in value:
                 after -= 19 + _length(item) + 20
-                out += encode(item, left + after + 20) + _marker(sr.T_NEXT)
+                out += encode(item, left + after + 20) + _marker(T_NEXT)
     return bytes(out)
 
 
@@ -46,24 +50,24 @@ def _marker(kind: int) -> bytes:
 
 def _data(kind: int, value: Any) -> tuple[bytes, int, int]:
     """Payload bytes, item count, and bytes of nested lists with their markers."""
-    if kind == sr.T_NULL:
+    if kind == T_NULL:
         return b"", 0, 0
-    if kind == sr.T_BOOL:
+    if kind == T_BOOL:
         return bytes([value]), 0, 0
-    if kind == sr.T_NUMBER:
+    if kind == T_NUMBER:
         return struct.pack("<Q", value), 0, 0
-    if kind == sr.T_STRING:
+    if kind == T_STRING:
         return value + b"\0", 0, 0
-    if kind == sr.T_BINARY:
+    if kind == T_BINARY:
         return value, 0, 0
-    if kind == sr.T_BOOLS:
+    if kind == T_BOOLS:
         return bytes(value), len(value), 0
-    if kind == sr.T_NUMBERS:
+    if kind == T_NUMBERS:
         return struct.pack(f"<{len(value)}Q", *value), len(value), 0
-    if kind == sr.T_STRINGS:
+    if kind == T_STRINGS:
         return b"".join(v + b"\0" for v in value), len(value), 0
-    lists = [value] if kind == sr.T_NVLIST else value
-    return b"", len(value) if kind == sr.T_NVLISTS else 0, sum(19 + _length(v) + 20 for v in lists)
+    lists = [value] if kind == T_NVLIST else value
+    return b"", len(value) if kind == T_NVLISTS else 0, sum(19 + _length(v) + 20 for v in lists)
 
 
 def _length(pairs: list[Pair]) -> int:
@@ -74,13 +78,13 @@ def _length(pairs: list[Pair]) -> int:
     return total
 
 
-def to_pairs(decoded: sr.NvList) -> list[Pair]:
+def to_pairs(decoded: NvList) -> list[Pair]:
     """The decoder's form as a list of pairs."""
     out: list[Pair] = []
     for name, (kind, value) in decoded.items():
-        if kind == sr.T_NVLIST:
+        if kind == T_NVLIST:
             value = to_pairs(value)
-        elif kind == sr.T_NVLISTS:
+        elif kind == T_NVLISTS:
             value = [to_pairs(v) for v in value]
         out.append((name, kind, value))
     return out
@@ -116,7 +120,7 @@ class Image:
 
 def parse(data: bytes, base: dict[int, bytes] | None = None) -> Image:
     """A file that is known to be good, as its pieces; with `base`, a delta."""
-    pieces, pos = [], sr.PAGE
+    pieces, pos = [], PAGE
     while data[pos:pos + 8] == b"BHYVPART":
         kind, flags, nv_size, alignment, size = struct.unpack_from("<IIIIQ", data, pos + 8)
         nv = data[pos + 128:pos + 128 + nv_size]
@@ -136,23 +140,23 @@ def pages(image: Image) -> dict[int, bytes]:
     """The pages of the state that are not zero, by number: the parent's, and what the extents make of them."""
     state = dict(image.base or {})
     for piece in image.pieces:
-        if piece.type == sr.EXTENT:
-            _apply(state, sr.decode_nvlist(piece.nv), piece.payload)
+        if piece.type == EXTENT:
+            _apply(state, decode_nvlist(piece.nv), piece.payload)
     return state
 
 
-def _apply(state: dict[int, bytes], pairs: sr.NvList, payload: bytes) -> None:
+def _apply(state: dict[int, bytes], pairs: NvList, payload: bytes) -> None:
     nv = {name: value for name, (_, value) in pairs.items()}
-    stored, first = bits(nv[b"data"]), nv[b"gpa"] // sr.PAGE
+    stored, first = bits(nv[b"data"]), nv[b"gpa"] // PAGE
     decoded: bytes | None = payload
     if nv[b"encoding"] == b"zstd":
-        decoded = sr.zstd_decode(payload, len(stored) * sr.PAGE, 0)
+        decoded = zstd_decode(payload, len(stored) * PAGE, 0)
     assert decoded is not None
     xor = bits(nv.get(b"xor", b""))
     for n, i in enumerate(stored):
-        page = decoded[n * sr.PAGE:(n + 1) * sr.PAGE]
+        page = decoded[n * PAGE:(n + 1) * PAGE]
         if i in xor:
-            page = difference(page, state.get(first + i, bytes(sr.PAGE)))
+            page = difference(page, state.get(first + i, bytes(PAGE)))
         state[first + i] = page
     for i in bits(nv.get(b"zero", b"")):
         state.pop(first + i, None)
@@ -169,7 +173,7 @@ def set_header(image: Image, pairs: list[Pair]) -> None:
 
 def header_pairs(image: Image) -> list[Pair]:
     size = struct.unpack_from("<I", image.header, 64)[0]
-    return to_pairs(sr.decode_nvlist(bytes(image.header[68:68 + size])))
+    return to_pairs(decode_nvlist(bytes(image.header[68:68 + size])))
 
 
 @dataclass
@@ -192,36 +196,36 @@ class _State:
     stored: int = 0
 
 
-def _extent_root(state: _State, nv: sr.NvList, payload: bytes) -> bytes:
+def _extent_root(state: _State, nv: NvList, payload: bytes) -> bytes:
     gpa, size, bitmap = (nv[k][1] for k in (b"gpa", b"size", b"data"))
-    rest = sr.INHERITED[0] if state.delta else sr.ZERO[0]
+    rest = INHERITED[0] if state.delta else ZERO[0]
     zero = bits(nv[b"zero"][1]) if b"zero" in nv else []
     leaves = []
     n = 0
-    for i in range(min(size, 4 * sr.MIB) // sr.PAGE):
-        at = gpa + i * sr.PAGE
+    for i in range(min(size, 4 * MIB) // PAGE):
+        at = gpa + i * PAGE
         inside = any(start <= at < start + length for start, length in state.segments)
-        leaf = sr.ZERO[0] if i in zero else rest if inside else sr.ABSENT[0]
+        leaf = ZERO[0] if i in zero else rest if inside else ABSENT[0]
         if bitmap[i >> 3] >> (i & 7) & 1:
-            leaf = sha256(b"\0", payload[n * sr.PAGE:(n + 1) * sr.PAGE])
+            leaf = sha256(b"\0", payload[n * PAGE:(n + 1) * PAGE])
             n += 1
         leaves.append(leaf)
-    return sr.block_root(leaves)
+    return block_root(leaves)
 
 
 def number(name: str, value: int) -> Pair:
-    return name.encode(), sr.T_NUMBER, value
+    return name.encode(), T_NUMBER, value
 
 
 def binary(name: str, value: bytes) -> Pair:
-    return name.encode(), sr.T_BINARY, value
+    return name.encode(), T_BINARY, value
 
 
 def _index(image: Image, state: _State) -> bytes:
     try:
-        tree = sr.Tree(state.segments, sr.INHERITED if state.delta else sr.ZERO)
+        tree = Tree(state.segments, INHERITED if state.delta else ZERO)
         for block in state.blocks:
-            if block[0] < tree.page * sr.PAGE:
+            if block[0] < tree.page * PAGE:
                 continue
             tree.add(*block)
         tree_root = tree.root()
@@ -230,19 +234,19 @@ def _index(image: Image, state: _State) -> bytes:
     memory = tree_root
     if state.delta:
         try:
-            tree = sr.Tree(state.segments)
+            tree = Tree(state.segments)
             for page, data in sorted(state.pages.items()):
-                tree.add(page * sr.PAGE, sr.PAGE, sha256(b"\0", data))
+                tree.add(page * PAGE, PAGE, sha256(b"\0", data))
             memory = tree.root()
         except (IndexError, AssertionError, ValueError):
             memory = bytes(32)
     image.content = _content(state, memory)
-    total = state.memsize // sr.PAGE
+    total = state.memsize // PAGE
     rest = (total - state.data - state.zero) % (1 << 64)
     pairs = [binary("header", sha256(bytes(image.header))), binary("content", image.content),
              binary("memory_root", memory), number("pages_data", state.data),
              number("pages_zero", state.zero if state.delta else rest), number("extents", len(state.blocks)),
-             number("stored", state.stored), (b"parts", sr.T_NVLISTS, state.parts)]
+             number("stored", state.stored), (b"parts", T_NVLISTS, state.parts)]
     if state.delta:
         pairs += [binary("delta_root", tree_root), number("pages_inherited", rest)]
     return encode(pairs)
@@ -261,6 +265,16 @@ def _content(state: _State, memory: bytes) -> bytes:
     return sha256(text)
 
 
+def _leaves_of(nv: bytearray, payload: bytearray) -> bytearray:
+    """The nvlist of a raw extent with the leaves of these pages (6.2.10); as it is if another edit broke it."""
+    leaves = b"".join(sha256(b"\0", payload[at:at + PAGE]) for at in range(0, len(payload), PAGE))
+    try:
+        pairs = to_pairs(decode_nvlist(bytes(nv)))
+    except Invalid:
+        return nv
+    return bytearray(encode([(n, k, leaves if n == b"leaves" and leaves else v) for n, k, v in pairs]))
+
+
 def build(image: Image) -> bytes:
     """The file of these pieces, with every digest, MAP, INDEX and trailer computed."""
     out = bytearray(image.header) + sha256(bytes(image.header))
@@ -272,22 +286,24 @@ def build(image: Image) -> bytes:
         offset = len(out)
         image.offsets.append(offset)
         nv, payload = bytearray(piece.nv), bytearray(piece.payload)
-        if piece.type == sr.MAP and piece.auto:
+        if piece.type == MAP and piece.auto:
             nv = bytearray(encode([number("first", state.first), number("count", len(state.entries))]))
             payload = bytearray(b"".join(state.entries))
-        if piece.type == sr.INDEX and piece.auto:
+        if piece.type == INDEX and piece.auto:
             nv, payload = bytearray(_index(image, state)), bytearray(state.maps)
         if piece.edit_nv:
             piece.edit_nv(nv)
         if piece.edit_payload:
             piece.edit_payload(payload)
+            if piece.type == EXTENT and piece.flags & 1:
+                nv = _leaves_of(nv, payload)
         try:
-            decoded = sr.decode_nvlist(bytes(nv))
-        except sr.Invalid:
+            decoded = decode_nvlist(bytes(nv))
+        except Invalid:
             decoded = {}
         digest = sha256(bytes(payload))
         extent_root = bytes(32)
-        if piece.type == sr.EXTENT:
+        if piece.type == EXTENT:
             try:
                 extent_root = decoded[b"root"][1] if b"root" in decoded else \
                     _extent_root(state, decoded, bytes(payload))
@@ -315,9 +331,9 @@ def build(image: Image) -> bytes:
         frame_digest = bytes(frame[96:])
         try:
             _note(state, piece, decoded, bytes(payload), offset, length, frame_digest, extent_root)
-        except (KeyError, IndexError, TypeError, ValueError, AssertionError, AttributeError, struct.error, sr.Invalid):
+        except (KeyError, IndexError, TypeError, ValueError, AssertionError, AttributeError, struct.error, Invalid):
             pass
-        if piece.type == sr.INDEX:
+        if piece.type == INDEX:
             index_at, index_len, root = offset, length, frame_digest
     trailer = bytearray(b"BHYVE CKPT END\0\0" + struct.pack("<QQQ", index_at, index_len, len(out) + 128)
                         + bytes(24) + root)
@@ -326,10 +342,10 @@ def build(image: Image) -> bytes:
     return bytes(out + trailer + sha256(bytes(trailer)))
 
 
-def _note(state: _State, piece: Piece, nv: sr.NvList, payload: bytes, offset: int, length: int, digest: bytes,
+def _note(state: _State, piece: Piece, nv: NvList, payload: bytes, offset: int, length: int, digest: bytes,
           root: bytes) -> None:
     """Collects what MAP and INDEX will say of a part."""
-    if piece.type == sr.EXTENT:
+    if piece.type == EXTENT:
         state.stored += len(payload)
         gpa, size, bitmap = nv[b"gpa"][1], nv[b"size"][1], nv[b"data"][1]
         if not isinstance(gpa, int) or not isinstance(size, int) or not isinstance(bitmap, bytes):
@@ -343,26 +359,26 @@ def _note(state: _State, piece: Piece, nv: sr.NvList, payload: bytes, offset: in
         if state.delta:
             _apply(state.pages, nv, payload)
         return
-    if piece.type == sr.MAP:
+    if piece.type == MAP:
         gpa = struct.unpack_from("<Q", state.entries[0])[0] if state.entries else 0
         state.maps += struct.pack("<QQQQ", offset, length, gpa, len(state.entries)) + digest
         state.first += len(state.entries)
         state.entries = []
         return
-    if piece.type == sr.INDEX:
+    if piece.type == INDEX:
         return
     entry = [number("type", piece.type), number("offset", offset), number("length", length), binary("digest", digest)]
     state.parts.append(entry)
-    if piece.type == sr.VM:
+    if piece.type == VM:
         gpas, lens = nv[b"gpa"], nv[b"len"]
-        if gpas[0] == lens[0] == sr.T_NUMBERS:
+        if gpas[0] == lens[0] == T_NUMBERS:
             state.segments = list(zip(gpas[1], lens[1]))
-        if nv[b"arch"][0] == sr.T_STRING:
+        if nv[b"arch"][0] == T_STRING:
             state.arch = nv[b"arch"][1]
-        if nv[b"ncpus"][0] == nv[b"memsize"][0] == sr.T_NUMBER:
+        if nv[b"ncpus"][0] == nv[b"memsize"][0] == T_NUMBER:
             state.ncpus, state.memsize = nv[b"ncpus"][1], nv[b"memsize"][1]
-    if piece.type == sr.DEVICE:
-        wanted = {b"section": sr.T_STRING, b"name": sr.T_STRING, b"size": sr.T_NUMBER, b"sha256": sr.T_BINARY}
+    if piece.type == DEVICE:
+        wanted = {b"section": T_STRING, b"name": T_STRING, b"size": T_NUMBER, b"sha256": T_BINARY}
         if all(nv[k][0] == t for k, t in wanted.items()):
             state.devices.append(tuple(nv[k][1] for k in wanted))
         entry += [nv_pair for nv_pair in to_pairs(nv) if nv_pair[0] in (b"section", b"name", b"size", b"sha256")]
