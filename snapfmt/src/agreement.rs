@@ -1,7 +1,7 @@
 //! What is said twice must be said alike: the VM's name (§3), and all that `.meta` says (§5.2.1),
 //! since bhyve reads that text after us.
 
-use crate::bhyve::{Generation, Meta};
+use crate::bhyve::{Generation, Meta, Record, Section, VmMetadata};
 use crate::error::Fault;
 use crate::part::device::RecordId;
 use crate::part::meta::MetaText;
@@ -19,6 +19,47 @@ pub(crate) fn parse(meta: &MetaText) -> Result<Meta, Fault> {
     };
     same("the generation", &generation, &meta.generation)?;
     Ok(parsed)
+}
+
+/// What `.meta` would say of a state that never was three files (§5.2.7): its records in the order
+/// of their parts, which is that of `.kern` if one is made.
+pub(crate) fn without_text<'a>(vm: &Vm, records: impl IntoIterator<Item = &'a RecordId>) -> Meta {
+    let mut offset = 0_u64;
+    let record = |id: &RecordId| {
+        let at = offset;
+        offset = offset.saturating_add(id.size);
+        Record {
+            section: if id.section == "devices" { Section::Device } else { Section::Kern },
+            name: id.name.clone(),
+            snapshot_req: None,
+            size: id.size,
+            offset: at,
+        }
+    };
+    let machine = VmMetadata {
+        name: vm.name.clone(),
+        ncpus: u32::try_from(vm.ncpus).unwrap_or(u32::MAX),
+        memsize: vm.memory.size(),
+        memflags: vm.memflags,
+    };
+    let records = records.into_iter().map(record).collect();
+    Meta { generation: Generation::B, vm: machine, records, notes: Vec::new() }
+}
+
+/// A record of a state that never was three files is in a section of generation B (§5.2.7).
+///
+/// # Errors
+/// Another section.
+pub(crate) fn section_without_text(id: &RecordId) -> Result<(), Fault> {
+    if id.section == Generation::B.kern_key() || id.section == "devices" {
+        return Ok(());
+    }
+    Err(Fault::Value {
+        what: "the record's section",
+        found: id.section.escape_default().to_string(),
+        must: "without META it is kern_structs or devices",
+        rule: "§5.2.7",
+    })
 }
 
 /// Compares the name in the header block with the machine.

@@ -28,7 +28,12 @@ pub(crate) struct Ledger {
     maps: Vec<MapRef>,
     pending: Vec<MapEntry>,
     totals: Totals,
+    /// Bytes of all records.
     records: u64,
+    /// Bytes of the nvlists of their parts.
+    lists: u64,
+    /// Bytes of all optional parts.
+    optional: u64,
 }
 
 struct Machine {
@@ -50,6 +55,8 @@ impl Ledger {
             pending: Vec::new(),
             totals: Totals::default(),
             records: 0,
+            lists: 0,
+            optional: 0,
         }
     }
 
@@ -66,8 +73,8 @@ impl Ledger {
             Kind::Vm => Ok(()),
             _ if self.machine.is_none() => order("the first part is VM"),
             Kind::Meta if self.meta.is_some() => order("there is one META part"),
+            Kind::Meta if self.parts.len() > 1 => order("META is the second part, if there is one"),
             Kind::Meta => Ok(()),
-            _ if self.meta.is_none() => order("the second part is META"),
             _ if kind.rank_after(self.rank).is_none() => order(kind::ORDER),
             Kind::Other(_) if !self.pending.is_empty() => {
                 order("the last extents are in no MAP part yet")
@@ -128,19 +135,35 @@ impl Ledger {
     }
 
     /// Takes note of a part that the index lists by itself. A record may come once (§5.4.2).
-    pub(crate) fn part(&mut self, part: PartRef) -> Result<(), Fault> {
+    /// `nvlist` is the size of its list.
+    pub(crate) fn part(&mut self, part: PartRef, nvlist: u32) -> Result<(), Fault> {
         if let Some(record) = &part.record {
+            if self.meta.is_none() {
+                agreement::section_without_text(record)?;
+            }
             let named = |r: &RecordId| r.section == record.section && r.name == record.name;
             if self.records().any(named) {
                 let (what, found) = ("the record", record.to_string());
                 let must = "each record has one part";
                 return Err(Fault::Value { what, found, must, rule: "§5.4.2" });
             }
-            let (found, limit) = (self.records.saturating_add(record.size), limits::RECORDS_TOTAL);
+            let kern = self.records.saturating_add(record.size);
+            let lists = self.lists.saturating_add(nvlist.into());
+            let (found, limit) = (kern.saturating_add(lists), limits::RECORDS_TOTAL);
             if found > limit {
-                return Err(Fault::OverLimit { what: "the size of all records", found, limit });
+                let what = "the size of all records and their nvlists";
+                return Err(Fault::OverLimit { what, found, limit });
             }
-            self.records = found;
+            (self.records, self.lists) = (kern, lists);
+        }
+        if matches!(part.kind, Kind::Config | Kind::Other(_)) {
+            let (found, limit) =
+                (self.optional.saturating_add(part.length), limits::OPTIONAL_TOTAL);
+            if found > limit {
+                let what = "the size of all optional parts";
+                return Err(Fault::OverLimit { what, found, limit });
+            }
+            self.optional = found;
         }
         self.rank = part.kind.rank_after(self.rank).unwrap_or(self.rank);
         self.parts.push(part);
@@ -198,16 +221,22 @@ impl Ledger {
         self.parts.iter().filter_map(|part| part.record.as_ref())
     }
 
-    /// `.meta` has to list exactly the records that went by.
+    /// `.meta`, if there is one, has to list exactly the records that went by.
     pub(crate) fn check_records(&self) -> Result<(), Fault> {
-        let missing = || Fault::Order { found: Kind::Index, why: "the second part is META" };
-        agreement::with_records(self.meta.as_ref().ok_or_else(missing)?, self.records())
+        let compared = |meta| agreement::with_records(meta, self.records());
+        self.meta.as_ref().map_or(Ok(()), compared)
     }
 
-    /// What the structure rules say of `.meta`; they need all records to have gone by.
+    /// What the structure rules say of `.meta`, or of what it would say; they need all records to
+    /// have gone by. A file that holds memory only (§5.4.13) has nothing that they speak of.
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let memsize = self.vm().map_or(0, |vm| vm.memory.size());
-        self.meta.as_ref().map_or_else(Vec::new, |meta| check(meta, self.records, memsize))
+        let Some(vm) = self.vm() else { return Vec::new() };
+        let memsize = vm.memory.size();
+        match &self.meta {
+            Some(meta) => check(meta, self.records, memsize),
+            None if self.records().next().is_none() => Vec::new(),
+            None => check(&agreement::without_text(vm, self.records()), self.records, memsize),
+        }
     }
 
     /// The identity of the state so far, if its memory has this root.

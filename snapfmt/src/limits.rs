@@ -17,6 +17,8 @@ pub const MEMFLAGS: u64 = u32::MAX as u64;
 pub const VM_NAME: usize = 255;
 /// Bytes of a record's name; bhyve's own are under 64.
 pub const RECORD_NAME: usize = 127;
+/// Bytes of the name of a vendor (§4.13).
+pub const VENDOR: usize = 63;
 /// Bytes of the name of an architecture; FreeBSD's own are under 16.
 pub const ARCH: usize = 31;
 /// Bytes of a feature's name (§9.3).
@@ -32,15 +34,19 @@ pub const DEVICE_NVLIST: u32 = 4 << 20;
 pub const OPTIONAL_NVLIST: u32 = 1 << 20;
 /// The nvlist of EXTENT parts: leaves of 1024 pages and three bitmaps take 33 KiB.
 pub const EXTENT_NVLIST: u32 = 64 << 10;
-/// The nvlist of INDEX: twice what the most parts can need.
+/// The nvlist of INDEX: 1090 parts of about 450 bytes, and room.
 pub const INDEX_NVLIST: u32 = 4 << 20;
 
 /// The payload of META and CONFIG; real ones have 2 KiB.
 pub const TEXT_PAYLOAD: u64 = 1 << 20;
 /// The payload of a DEVICE part, and a record: framebuffers of 32 MiB have been seen.
 pub const RECORD: u64 = 64 << 20;
-/// All records of a file together: bounds the work of a quick check.
+/// All records of a file together, and the nvlists of their parts: bounds the work of a quick check.
 pub const RECORDS_TOTAL: u64 = 1 << 30;
+/// All optional parts of a file together, for the same reason.
+pub const OPTIONAL_TOTAL: u64 = 256 << 20;
+/// The exponent of the window of a zstd frame (§6.6): 64 MiB, the largest payload.
+pub const ZSTD_WINDOW: u8 = 16;
 /// The smallest block of an extent: below it, frames would outweigh pages.
 pub const EXTENT_MIN: u64 = 64 << 10;
 /// The largest block of an extent: what a reader from a pipe has to hold.
@@ -52,7 +58,8 @@ pub const MAPS: usize = 1 << 17;
 /// The payload of INDEX: 64 bytes for each MAP part.
 pub const INDEX_PAYLOAD: u64 = 8 << 20;
 const _: () = assert!(MAPS as u64 * 64 == INDEX_PAYLOAD);
-/// Files of a chain (§13.6): bounds the search for parents, and what is open at once.
+/// Files of a chain, of which §13.6 asks for 64: bounds the search for parents, and what is open at
+/// once.
 pub const CHAIN: usize = 1024;
 /// DEVICE parts of a file; a VM has tens of records.
 pub const DEVICES: usize = 1024;
@@ -73,6 +80,10 @@ pub const NVLIST_DEPTH: usize = 128;
 /// arrays counted: everything that costs the reader an allocation of its own. With
 /// [`NVLIST_DEPTH`] it also bounds the work of walking a list level by level.
 pub const NVLIST_PAIRS: usize = 1 << 18;
+
+/// What counts against [`NVLIST_PAIRS`], in a list of a snapshot (§1.3.6): a record's fields are some
+/// 250 for each virtual CPU.
+pub const SNAPSHOT_PAIRS: usize = 1 << 16;
 
 /// Bytes of a pair's name without its NUL. libnv's `NV_NAME_MAX` less the NUL.
 pub const NVLIST_NAME: usize = 2047;

@@ -87,7 +87,8 @@ impl Sink {
     ) -> Result<(), Fault> {
         let before = (self.offset, out.len());
         let placed = self.put(part, out)?;
-        let noted = self.ledger.part(PartRef { record, ..placed });
+        let nvlist = u32::try_from(part.nvlist().len()).unwrap_or(u32::MAX);
+        let noted = self.ledger.part(PartRef { record, ..placed }, nvlist);
         noted.inspect_err(|_| self.take_back(before, out))
     }
 
@@ -117,14 +118,15 @@ impl Sink {
 }
 
 impl Writer {
-    /// Begins a file: appends the header block and the parts VM and META to `out`.
+    /// Begins a file: appends the header block and the part VM to `out`, and META if the state came
+    /// as three files.
     ///
     /// # Errors
     /// Values that break the spec, and a `.meta` text that does not agree with `vm`.
-    pub fn begin(
+    pub fn begin<'a>(
         header: &Header,
         vm: Vm,
-        meta: &MetaText,
+        meta: impl Into<Option<&'a MetaText>>,
         form: impl Into<Form>,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
@@ -136,10 +138,11 @@ impl Writer {
         agreement::with_header(&header.vm_name, &vm).map_err(&wrong)?;
         vm.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(wrong)?;
         sink.ledger.machine(vm.clone());
-        let wrong = sink.error(Kind::Meta);
-        sink.ledger.admit(Kind::Meta).map_err(&wrong)?;
-        meta.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(&wrong)?;
-        sink.ledger.meta(meta).map_err(wrong)?;
+        if let Some(meta) = meta.into() {
+            let wrong = sink.error(Kind::Meta);
+            meta.encode().and_then(|part| sink.put_listed(&part, None, out)).map_err(&wrong)?;
+            sink.ledger.meta(meta).map_err(wrong)?;
+        }
         Ok(Self { sink, vm, rest, form: form.into() })
     }
 
@@ -153,16 +156,17 @@ impl Writer {
         part.and_then(|part| self.sink.put_listed(&part, None, out)).map_err(wrong)
     }
 
-    /// Appends an optional part of another producer, unchanged (§4.12); before all records, see
-    /// [`MemoryWriter::carry`] for those after memory.
+    /// Appends an optional part out of another file of the same state, unchanged (§4.12). One that is
+    /// [bound](Kind::is_bound) to that file is left out by whoever calls this, who says so. It keeps
+    /// its side of memory: see [`Index::is_behind_memory`] and [`MemoryWriter::carry`].
     ///
     /// # Errors
-    /// A part that is not optional, or out of order.
+    /// A part that is not optional, or bound to its file, or out of order.
     pub fn carry(&mut self, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
         carry(&mut self.sink, part, out)
     }
 
-    /// Appends one record; in the order of `.kern`.
+    /// Appends one record: in the order of `.kern`, or, without META, in any.
     ///
     /// # Errors
     /// Values that break the spec, and a record that was there before.
@@ -320,6 +324,11 @@ impl DeltaWriter {
 fn carry(sink: &mut Sink, part: &Intact, out: &mut Vec<u8>) -> Result<(), Error> {
     let kind = part.kind();
     let wrong = sink.error(kind);
+    if kind.is_bound() {
+        let (what, found) = ("the part", "bound to the file that it came out of".to_owned());
+        let must = "it is left out of any other file";
+        return Err(wrong(Fault::Value { what, found, must, rule: "§4.12" }));
+    }
     if !matches!(kind, Kind::Config | Kind::Other(_)) {
         let why = "only optional parts are carried along";
         return Err(wrong(Fault::Order { found: kind, why }));

@@ -32,8 +32,9 @@ pub const RECORD_NAME: usize = limits::RECORD_NAME;
 /// header.
 pub const RECORD: u64 = limits::RECORD;
 
-/// All records together: bounds the work of whoever reads them.
-pub const RECORDS_TOTAL: u64 = limits::RECORDS_TOTAL;
+/// All records together: bounds the work of whoever reads them. A snapshot file has to have room for
+/// them and for what it says of each, which is below a KiB.
+pub const RECORDS_TOTAL: u64 = limits::RECORDS_TOTAL - ((RECORDS as u64) << 10);
 
 /// The largest `memflags`, which is an `int` in bhyve.
 pub const MEMFLAGS: u64 = limits::MEMFLAGS;

@@ -6,22 +6,15 @@ use std::convert::Infallible;
 use super::*;
 use crate::memory::bitmap::Bitmap;
 use crate::memory::map::Segment;
-use crate::memory::tree::block_root;
+use crate::memory::tree::{block_root, leaf};
 
 const SIZE: u64 = 16 * limits::PAGE as u64;
-
-/// What a side knows without reading pages.
-#[derive(Clone, Copy, PartialEq)]
-enum Knows {
-    Root,
-    Leaves,
-    Nothing,
-}
 
 /// A side that counts the pages that it is asked for.
 struct Told {
     block: Block,
-    knows: Knows,
+    /// Whether it knows its root without looking at leaves.
+    root: bool,
     read: Cell<usize>,
 }
 
@@ -33,18 +26,14 @@ fn page(fill: u8) -> Vec<u8> {
     vec![fill; limits::PAGE]
 }
 
-fn told(knows: Knows, pages: &[(usize, Vec<u8>)]) -> Told {
+fn told(root: bool, pages: &[(usize, Vec<u8>)]) -> Told {
     let mut data = Bitmap::new(16);
     pages.iter().for_each(|(index, _)| data.set(*index));
     let pages = pages.iter().flat_map(|(_, page)| page.clone()).collect();
-    Told { block: Block { gpa: 0, size: SIZE, data, pages }, knows, read: Cell::new(0) }
+    Told { block: Block { gpa: 0, size: SIZE, data, pages }, root, read: Cell::new(0) }
 }
 
 impl Told {
-    fn known(&self) -> Leaves {
-        paged(&self.block).iter().map(|page| page.map(leaf)).collect()
-    }
-
     fn true_root(&self) -> Digest {
         block_root(&map(), 0, SIZE, &self.block.data, &self.block.pages)
     }
@@ -54,18 +43,16 @@ impl Side for Told {
     type Error = Infallible;
 
     fn root(&mut self) -> Result<Option<Digest>, Infallible> {
-        Ok((self.knows == Knows::Root).then(|| self.true_root()))
+        Ok(self.root.then(|| self.true_root()))
     }
 
-    fn leaves(&mut self) -> Result<Option<Leaves>, Infallible> {
-        Ok((self.knows == Knows::Leaves).then(|| self.known()))
+    fn leaves(&mut self) -> Result<Leaves, Infallible> {
+        Ok(paged(&self.block).iter().map(|page| page.map(leaf)).collect())
     }
 
-    fn pages(&mut self, wanted: Option<&[usize]>) -> Result<Read, Infallible> {
-        let wanted = wanted.map_or(usize::MAX, <[usize]>::len);
-        self.read.set(self.read.get().saturating_add(wanted));
-        let leaves = (self.knows == Knows::Root).then(|| self.known());
-        Ok(Read::new(self.block.clone(), leaves))
+    fn pages(&mut self, wanted: &[usize]) -> Result<Read, Infallible> {
+        self.read.set(self.read.get().saturating_add(wanted.len()));
+        Ok(Read::new(self.block.clone()))
     }
 }
 
@@ -74,14 +61,14 @@ fn outcome(parent: &mut Told, new: &mut Told) -> Outcome {
     outcome
 }
 
-const ALL: [Knows; 3] = [Knows::Root, Knows::Leaves, Knows::Nothing];
+const BOTH: [bool; 2] = [true, false];
 
 #[test]
 fn equal_areas_have_no_change_and_the_root_of_the_new_state() {
     // A stored page of zeros is as good as none.
     let (pages, same) = ([(1, page(5)), (2, page(0))], [(1, page(5))]);
-    for old in ALL {
-        for new in ALL {
+    for old in BOTH {
+        for new in BOTH {
             let (mut old, mut new) = (told(old, &pages), told(new, &same));
             let outcome = outcome(&mut old, &mut new);
             assert_eq!(outcome, Outcome { root: new.true_root(), change: None });
@@ -91,7 +78,7 @@ fn equal_areas_have_no_change_and_the_root_of_the_new_state() {
 
 #[test]
 fn areas_with_equal_roots_or_leaves_are_not_read() {
-    for knows in [Knows::Root, Knows::Leaves] {
+    for knows in BOTH {
         let (mut old, mut new) = (told(knows, &[(3, page(1))]), told(knows, &[(3, page(1))]));
         assert_eq!(outcome(&mut old, &mut new).change, None);
         assert_eq!((old.read.get(), new.read.get()), (0, 0));
@@ -104,8 +91,8 @@ fn what_changed_is_the_same_whatever_is_known() {
     few[8..16].fill(9);
     let old = [(0, page(1)), (3, page(7)), (4, page(2)), (5, page(6))];
     let new = [(0, page(1)), (3, few), (5, page(8)), (9, page(4))];
-    for old_knows in ALL {
-        for new_knows in ALL {
+    for old_knows in BOTH {
+        for new_knows in BOTH {
             let (mut old, mut new) = (told(old_knows, &old), told(new_knows, &new));
             let found = outcome(&mut old, &mut new);
             assert_eq!(found.root, new.true_root());
@@ -124,15 +111,15 @@ fn what_changed_is_the_same_whatever_is_known() {
 }
 
 #[test]
-fn where_leaves_are_known_only_pages_that_differ_are_read() {
-    let mut old = told(Knows::Leaves, &[(0, page(1)), (3, page(7)), (4, page(2))]);
-    let mut new = told(Knows::Leaves, &[(0, page(1)), (3, page(8)), (9, page(4))]);
+fn only_pages_that_differ_are_read() {
+    let mut old = told(false, &[(0, page(1)), (3, page(7)), (4, page(2))]);
+    let mut new = told(false, &[(0, page(1)), (3, page(8)), (9, page(4))]);
     assert!(outcome(&mut old, &mut new).change.is_some());
     // Of the parent, only what a difference is taken from: page 3.
-    assert_eq!((old.read.get(), new.read.get()), (1, 3));
-    // New RAM is hashed, and the parent not read, unless pages of both differ.
-    let mut new = told(Knows::Nothing, &[(0, page(1)), (3, page(7)), (9, page(4))]);
-    let mut old = told(Knows::Leaves, &[(0, page(1)), (3, page(7)), (4, page(2))]);
+    assert_eq!((old.read.get(), new.read.get()), (1, 2));
+    // Neither is read where pages only became zero.
+    let mut new = told(false, &[(0, page(1)), (4, page(2))]);
+    let mut old = told(false, &[(0, page(1)), (3, page(7)), (4, page(2))]);
     assert!(outcome(&mut old, &mut new).change.is_some());
-    assert_eq!(old.read.get(), 0);
+    assert_eq!((old.read.get(), new.read.get()), (0, 0));
 }

@@ -7,6 +7,13 @@ use crate::limits;
 /// Set in the type of a part that a reader may carry along without knowing it (§4.12).
 pub const OPTIONAL: u32 = 1 << 31;
 
+/// Set in the type of an optional part that speaks of its file's own parts or bytes, and is left out
+/// of any other file (§4.12).
+pub const BOUND: u32 = 1 << 30;
+
+/// Set in the type of an optional part that some vendor made up (§4.13).
+pub const PRIVATE: u32 = 1 << 29;
+
 /// The type of the HOST part: reserved, so this library only carries it (§5).
 pub const HOST: u32 = 0x8000_0004;
 
@@ -24,7 +31,7 @@ pub(crate) mod rank {
 
 /// The order of parts, for errors.
 pub(crate) const ORDER: &str =
-    "the order is VM, META, optional parts, DEVICE, memory, unknown optional parts, INDEX";
+    "the order is VM, META, optional parts, DEVICE, memory, other optional parts, INDEX";
 
 /// The type of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +85,18 @@ impl Kind {
             Self::Map => 33,
             Self::Index => 48,
         }
+    }
+
+    /// Whether the part speaks of its file's own parts or bytes (§4.12).
+    #[must_use]
+    pub fn is_bound(self) -> bool {
+        matches!(self, Self::Other(number) if number & BOUND != 0)
+    }
+
+    /// Whether the type is private (§4.13).
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        matches!(self, Self::Other(number) if number & PRIVATE != 0)
     }
 
     /// Where parts of this type stand among the others (§2.2), if the last one stood at `before`;
@@ -154,6 +173,7 @@ mod tests {
     #[test]
     fn an_unknown_mandatory_type_has_no_kind() {
         assert_eq!(Kind::from_number(3), None);
+        assert_eq!(Kind::from_number(BOUND | PRIVATE | 77), None);
         assert_eq!(Kind::from_number(OPTIONAL | 77), Some(Kind::Other(OPTIONAL | 77)));
     }
 }

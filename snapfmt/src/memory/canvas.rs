@@ -67,11 +67,6 @@ impl Canvas {
         leaves_root(map, Rest::Zero, self.gpa, self.size, named)
     }
 
-    /// The leaves of the area.
-    pub(crate) fn into_leaves(self) -> Vec<Option<Digest>> {
-        self.leaves
-    }
-
     /// The area as a block; without data if all of it is zero.
     pub(crate) fn block(&self) -> Block {
         let mut data = Bitmap::new(self.leaves.len());

@@ -105,14 +105,14 @@ struct Checker<'a, 'o> {
     open: Vec<Open<'a>>,
     /// Descriptors used.
     taken: HashSet<u64>,
-    /// What counts against [`limits::NVLIST_PAIRS`].
+    /// What counts against [`Options::pairs`].
     counted: usize,
 }
 
 impl<'a> Checker<'a, '_> {
     fn count(&mut self, more: usize, at: usize) -> Result<(), Error> {
         self.counted = self.counted.saturating_add(more);
-        over("pairs and elements", self.counted, limits::NVLIST_PAIRS, at)
+        over("pairs and elements", self.counted, self.options.pairs, at)
     }
 
     fn header(&self, header: &ListHeader, at: usize) -> Result<Flags, Error> {

@@ -202,6 +202,8 @@ pub struct Options {
     /// Flags of all lists inside.
     inside: Option<Flags>,
     descriptors: u64,
+    /// What pairs and elements may come to.
+    pairs: usize,
 }
 
 impl Options {
@@ -209,7 +211,8 @@ impl Options {
     #[must_use]
     pub const fn new() -> Self {
         let flags = Flags { ignore_case: false, no_unique: false };
-        Self { flags: Some(flags), inside: None, descriptors: 0 }
+        let pairs = crate::limits::NVLIST_PAIRS;
+        Self { flags: Some(flags), inside: None, descriptors: 0, pairs }
     }
 
     /// The outermost list must have exactly these flags, as libnv demands of its callers.
@@ -228,6 +231,14 @@ impl Options {
     #[must_use]
     pub const fn any_flags(self) -> Self {
         Self { flags: None, ..self }
+    }
+
+    /// Pairs, elements of list arrays and elements of string arrays, those inside counted, may come to
+    /// this many, if that is less than [`crate::limits::NVLIST_PAIRS`].
+    #[must_use]
+    pub const fn pairs(self, limit: usize) -> Self {
+        let most = crate::limits::NVLIST_PAIRS;
+        Self { pairs: if limit < most { limit } else { most }, ..self }
     }
 
     /// This many descriptors came with the message.

@@ -223,6 +223,12 @@ impl Nvlist {
         if self.flags.ignore_case { name.to_ascii_lowercase().into() } else { name.into() }
     }
 
+    /// Pairs, elements of list arrays and elements of string arrays, those inside counted.
+    #[must_use]
+    pub fn counted(&self) -> usize {
+        self.totals.counted
+    }
+
     /// Appends a pair. Nothing is added if it fails.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! zstd around payloads: exactly one frame of a size known beforehand (§6.6).
 
 use crate::error::Fault;
+use crate::limits;
 
 /// How payloads are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub(crate) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
     if zstd::zstd_safe::find_frame_compressed_size(stored).ok() != Some(stored.len()) {
         return Err(Fault::Zstd("the payload is not exactly one zstd frame"));
     }
+    if window_exponent(stored).is_some_and(|exponent| exponent > limits::ZSTD_WINDOW) {
+        return Err(Fault::Zstd("the frame asks for a window above 64 MiB"));
+    }
     match zstd::zstd_safe::get_frame_content_size(stored) {
         Ok(Some(stated)) if stated == size as u64 => {}
         Ok(Some(_)) => return Err(Fault::Zstd("the frame states another size")),
@@ -52,6 +56,14 @@ pub(crate) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
         return Err(Fault::Zstd("the frame has another size than it states"));
     }
     Ok(bytes)
+}
+
+/// The exponent of the window descriptor; nothing where the frame has none (RFC 8878, 3.1.1.1).
+fn window_exponent(frame: &[u8]) -> Option<u8> {
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    let descriptor = *frame.get(MAGIC.len())?;
+    let window = *frame.get(MAGIC.len() + 1)?;
+    (descriptor & SINGLE_SEGMENT == 0).then_some(window >> 3)
 }
 
 #[cfg(test)]
@@ -82,6 +94,21 @@ mod tests {
         let stored = encoder.finish().unwrap();
         let refused = decompress(&stored, 8192).unwrap_err();
         assert_eq!(refused, Fault::Zstd("the frame does not state its size"));
+    }
+
+    #[test]
+    fn a_window_above_the_largest_payload_is_refused() {
+        let stored = compress(&vec![5; 8192], Compression::Zstd(1)).unwrap().unwrap();
+        assert_eq!(window_exponent(&stored), None);
+        let windowed = |exponent: u8| {
+            let mut frame = stored.clone();
+            frame[4] &= !(1 << 5);
+            frame.insert(5, exponent << 3);
+            frame
+        };
+        assert_eq!(decompress(&windowed(16), 8192).unwrap(), [5; 8192]);
+        let refused = decompress(&windowed(17), 8192).unwrap_err();
+        assert_eq!(refused, Fault::Zstd("the frame asks for a window above 64 MiB"));
     }
 
     #[test]

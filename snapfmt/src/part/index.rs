@@ -143,6 +143,14 @@ impl Index {
         Encoded::new(Kind::Index, &pairs, payload)
     }
 
+    /// Whether what lies at `at` stands after memory, or where memory would be: on that side a tool
+    /// keeps it that writes another file of the same state (§4.12).
+    #[must_use]
+    pub fn is_behind_memory(&self, at: u64) -> bool {
+        let record = |part: &PartRef| part.kind == Kind::Device && part.offset < at;
+        self.maps.first().is_some_and(|map| map.offset < at) || self.parts.iter().any(record)
+    }
+
     /// Reads the part. Whether it agrees with what it lists is for the readers to see.
     ///
     /// # Errors

@@ -103,6 +103,12 @@ impl Intact {
             .map_err(|fault| self.wrong(fault))
     }
 
+    /// The same of a part out of a stream, which may lack `leaves` (§2.5).
+    pub(crate) fn streamed_head(&self, map: &MemoryMap, rest: Rest) -> Result<extent::Head, Error> {
+        extent::Head::parse_streamed(self.nvlist(), &self.frame, map, rest)
+            .map_err(|fault| self.wrong(fault))
+    }
+
     /// An error in the nvlist of this part.
     pub(crate) fn wrong(&self, fault: Fault) -> Error {
         fault.at(self.spans.nvlist_at).within(self.section())

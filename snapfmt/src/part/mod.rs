@@ -11,6 +11,7 @@ pub mod index;
 pub mod intact;
 pub mod map;
 pub mod meta;
+pub(crate) mod other;
 pub mod pairs;
 pub mod vm;
 

@@ -4,11 +4,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
+use crate::limits;
 use crate::nvlist::{self, ByteOrder, Flags, Options, View, from_view, to_nvlist};
 
 /// Packs the list that `pairs` stands for.
 pub(crate) fn pack(pairs: &impl Serialize) -> Result<Vec<u8>, Fault> {
-    Ok(to_nvlist(pairs)?.pack()?)
+    let list = to_nvlist(pairs)?;
+    let (found, limit) = (list.counted() as u64, limits::SNAPSHOT_PAIRS as u64);
+    if found > limit {
+        let what = "the number of pairs and elements in the nvlist";
+        return Err(Fault::OverLimit { what, found, limit });
+    }
+    Ok(list.pack()?)
 }
 
 /// A list in exactly the form that current libnv packs, without flags and descriptors (§1.3).
@@ -16,7 +23,8 @@ pub(crate) fn pack(pairs: &impl Serialize) -> Result<Vec<u8>, Fault> {
 /// libnv reads more forms than it writes. Here one list has one form, so that two readers cannot
 /// take two views of it, and nothing can hide in what both ignore.
 pub(crate) fn view(list: &[u8]) -> Result<View<'_>, Fault> {
-    let view = View::parse(list, &Options::new().flags_throughout(Flags::default()))?;
+    let options = Options::new().flags_throughout(Flags::default()).pairs(limits::SNAPSHOT_PAIRS);
+    let view = View::parse(list, &options)?;
     if view.byte_order() == ByteOrder::Big {
         return Err(Fault::Pair("the list is big-endian (§1.3)".to_owned()));
     }
@@ -59,7 +67,7 @@ mod tests {
     use crate::part::codec::Compression;
     use crate::part::config::{ConfigFile, ConfigText};
     use crate::part::device::{Record, RecordId};
-    use crate::part::extent::Extent;
+    use crate::part::extent::{Extent, StreamForm};
     use crate::part::index::{Index, PartRef, Totals};
     use crate::part::map::MapTable;
     use crate::part::meta::MetaText;
@@ -137,10 +145,14 @@ mod tests {
         let block = Block { gpa: 0, size: 1 << 16, data, pages: vec![7; 4096] };
         let list =
             Nvlist::builder().number("gpa", 0).number("size", 1 << 16).binary("data", [8, 0]);
+        let leaf = *crate::memory::tree::leaf(&[7; 4096]).as_bytes();
         let (raw, root) = Extent::encode(&block, &map, Compression::None).unwrap();
-        assert_list(&raw, list.clone().string("encoding", "raw"));
+        assert_list(&raw, list.clone().string("encoding", "raw").binary("leaves", leaf));
         let (small, _) = Extent::encode(&block, &map, Compression::Zstd(1)).unwrap();
-        assert_list(&small, list.string("encoding", "zstd").binary("root", *root.as_bytes()));
+        let list = list.string("encoding", "zstd").binary("root", *root.as_bytes());
+        assert_list(&small, list.clone().binary("leaves", leaf));
+        let form = StreamForm { compression: Compression::Zstd(1), leaves: false };
+        assert_list(&Extent::encode(&block, &map, form).unwrap().0, list);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::part::extent::{DeltaExtent, Extent};
 use crate::part::index::{Index, PartRef};
 use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
-use crate::part::pairs;
+use crate::part::other;
 use crate::part::vm::Vm;
 
 /// A structure of the file that has matched its digests.
@@ -24,7 +24,7 @@ pub enum Part {
     Header(Header),
     /// The machine.
     Vm(Vm),
-    /// `.meta`; it agrees with the machine.
+    /// `.meta`, where the state came as three files; it agrees with the machine.
     Meta(MetaText),
     /// The VM's configuration.
     Config(ConfigText),
@@ -45,6 +45,7 @@ pub enum Part {
 /// Opens a part that is neither EXTENT, MAP nor INDEX, and takes note of it. `vm_name` is the name
 /// in the header block.
 pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> Result<Part, Error> {
+    let nvlist = part.frame().nvlist_size;
     let listed = PartRef {
         kind: part.kind(),
         offset: part.offset(),
@@ -56,31 +57,33 @@ pub(super) fn open_listed(ledger: &mut Ledger, vm_name: &str, part: Intact) -> R
         Kind::Vm => {
             let vm = Vm::open(&part)?;
             agreement::with_header(vm_name, &vm).map_err(|fault| part.wrong(fault))?;
-            ledger.part(listed).map_err(|fault| part.wrong(fault))?;
+            ledger.part(listed, nvlist).map_err(|fault| part.wrong(fault))?;
             ledger.machine(vm.clone());
             Ok(Part::Vm(vm))
         }
         Kind::Meta => {
             let text = MetaText::open(&part)?;
-            ledger.part(listed).map_err(|fault| part.wrong(fault))?;
+            ledger.part(listed, nvlist).map_err(|fault| part.wrong(fault))?;
             ledger.meta(&text).map_err(|fault| part.wrong_payload(fault))?;
             Ok(Part::Meta(text))
         }
         Kind::Config => {
             let config = ConfigText::open(&part)?;
-            ledger.part(listed).map_err(|fault| part.wrong(fault))?;
+            ledger.part(listed, nvlist).map_err(|fault| part.wrong(fault))?;
             Ok(Part::Config(config))
         }
         Kind::Device => {
             let at = part.spans().nvlist_at;
             let record = Record::open(part)?;
             let listed = PartRef { record: Some(record.id().clone()), ..listed };
-            ledger.part(listed).map_err(|fault| fault.at(at).within(record.id().place()))?;
+            ledger
+                .part(listed, nvlist)
+                .map_err(|fault| fault.at(at).within(record.id().place()))?;
             Ok(Part::Record(record))
         }
         Kind::Other(_) => {
-            pairs::view(part.nvlist()).map_err(|fault| part.wrong(fault))?;
-            ledger.part(listed).map_err(|fault| part.wrong(fault))?;
+            other::check(&part)?;
+            ledger.part(listed, nvlist).map_err(|fault| part.wrong(fault))?;
             Ok(Part::Other(part))
         }
         kind @ (Kind::Extent | Kind::Map | Kind::Index) => {

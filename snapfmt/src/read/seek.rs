@@ -302,7 +302,7 @@ impl<S: ReadAt> Seeker<S> {
     }
 
     /// Reads and checks frame and nvlist of an extent that a MAP part lists: which pages it holds
-    /// and, where the writer gave them, which leaves these must have. No page is read.
+    /// and which leaves these must have. No page is read.
     ///
     /// # Errors
     /// What is wrong with them.
@@ -330,7 +330,6 @@ impl<S: ReadAt> Seeker<S> {
         }
         let head = Head::parse(&list, &frame, &quick.vm.memory, self.header.rest());
         let head = head.map_err(wrong)?;
-        head.leaves_make_root(&quick.vm.memory, self.header.rest()).map_err(wrong)?;
         let seen = head.entry((entry.offset, entry.length, digest));
         as_listed(entry, &seen).map_err(wrong)?;
         Ok((head, spans.payload_at))
@@ -338,7 +337,7 @@ impl<S: ReadAt> Seeker<S> {
 
     /// Reads some pages of an extent by themselves, by their numbers in the block, ascending, and
     /// compares each with its leaf. Those that are no data are left out. Nothing if pages cannot be
-    /// read by themselves: they are compressed, or have no leaves.
+    /// read by themselves, because they are compressed.
     pub(super) fn pages(
         &self,
         quick: &Quick,
@@ -346,9 +345,11 @@ impl<S: ReadAt> Seeker<S> {
         wanted: &[usize],
     ) -> Result<Option<Numbered>, ReadError> {
         let (head, payload_at) = self.placed_head(quick, entry)?;
-        let Some(leaves) = head.leaves().filter(|_| !head.is_compressed()) else { return Ok(None) };
+        if head.is_compressed() {
+            return Ok(None);
+        }
         let place = Section::Extent { gpa: entry.gpa };
-        let stored = head.data().pages().zip(leaves).enumerate();
+        let stored = head.data().pages().zip(head.leaves()).enumerate();
         let mut pages = Vec::new();
         for (rank, (index, leaf)) in stored.filter(|(_, (i, _))| wanted.binary_search(i).is_ok()) {
             let at = payload_at.saturating_add((rank * limits::PAGE) as u64);

@@ -11,13 +11,13 @@ use crate::part::extent::DeltaExtent;
 use crate::part::index::Index;
 use crate::part::vm::Vm;
 
-/// What a check of a delta alone leaves open (§13.4): `memory_root`, and with it `content`; and
-/// these.
+/// What a check of a delta alone leaves open (§13.4): `memory_root`, which `content` is then said
+/// for; and these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unsettled {
-    /// Extents whose root was not checked against their pages, which are differences in part.
+    /// Extents with pages that are stored as differences from the parent's.
     pub extents: u64,
-    /// The pages that are.
+    /// These pages, which were not checked against their leaves.
     pub pages: u64,
 }
 
@@ -32,13 +32,12 @@ impl Unsettled {
 
 impl fmt::Display for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("memory_root and content, which take the parent")?;
+        f.write_str("memory_root, which takes the parent")?;
         match (self.extents, self.pages) {
             (0, _) => Ok(()),
             (extents, pages) => write!(
                 f,
-                ", and root and leaves of {extents} extents with {pages} pages stored as \
-                 differences from the parent's"
+                ", and {pages} pages in {extents} extents, stored as differences from the parent's"
             ),
         }
     }

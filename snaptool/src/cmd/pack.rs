@@ -16,7 +16,6 @@ use snapfmt::layout::header::{self, Header};
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
 use snapfmt::part::config::{ConfigFile, ConfigText};
-use snapfmt::part::extent::Form;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::write::{Sealed, Writer};
@@ -48,10 +47,6 @@ pub struct Args {
     /// How to store RAM and records: `none`, `zstd` or `zstd:LEVEL` (-7 to 19).
     #[arg(long, default_value = "zstd", value_name = "METHOD", allow_hyphen_values = true)]
     compress: Method,
-    /// Store the digest of every page, too: 32 bytes each. Deltas against the snapshot are then
-    /// computed without reading its RAM.
-    #[arg(long)]
-    page_digests: bool,
     /// The VM's configuration, to keep with its state: a bhyve_config(5) file, or a file with the
     /// command line that started it.
     #[arg(long, value_name = "FILE")]
@@ -318,8 +313,7 @@ fn write(
     };
     let text = MetaText { generation, text: set.text.clone() };
     let mut out = Vec::new();
-    let form = Form { leaves: args.page_digests, ..Form::from(args.compress.0) };
-    let mut writer = Writer::begin(&header, vm, &text, form, &mut out)?;
+    let mut writer = Writer::begin(&header, vm, &text, args.compress.0, &mut out)?;
     if let Some(config) = config {
         writer.config(&config.text, &mut out)?;
     }

@@ -96,6 +96,10 @@ struct StagedSet {
     kern: Staged,
     meta: Staged,
     layout: Option<RamLayout>,
+    /// Whether there was META.
+    described: bool,
+    /// Whether there was a record.
+    has_records: bool,
 }
 
 impl StagedSet {
@@ -112,6 +116,8 @@ impl StagedSet {
             kern: Staged::create(&files.kern, Existing::Refuse)?,
             meta: Staged::create(&files.meta, Existing::Refuse)?,
             layout: None,
+            described: false,
+            has_records: false,
         })
     }
 
@@ -124,8 +130,16 @@ impl StagedSet {
                 self.layout = Some(layout(&vm)?);
                 self.ram.set_len(vm.memory.size())?;
             }
-            Part::Meta(meta) => self.meta.write_all(&meta.text)?,
-            Part::Record(record) => self.kern.write_all(record.bytes())?,
+            Part::Meta(meta) => {
+                self.described = true;
+                self.meta.write_all(&meta.text)?;
+            }
+            Part::Record(_) if !self.described => return Err(never_three_files()),
+            Part::Record(record) => {
+                self.has_records = true;
+                self.kern.write_all(record.bytes())?;
+            }
+            Part::Extent(_) | Part::Index(_) if !self.has_records => return Err(memory_only()),
             Part::Extent(extent) => self.pages(&extent.block)?,
             Part::Config(_) => {
                 note("the configuration is left out: it has no place in the three files");
@@ -186,6 +200,18 @@ fn not_interrupted(files: &Files) -> anyhow::Result<()> {
 fn delta() -> anyhow::Error {
     Trouble::new("this is a delta: it holds only what changed since its parent")
         .hint("three files take the whole state")
+        .into()
+}
+
+fn never_three_files() -> anyhow::Error {
+    Trouble::new("this state never was three files: the snapshot has no .meta to give back")
+        .hint("`snaptool inspect` shows its records")
+        .into()
+}
+
+fn memory_only() -> anyhow::Error {
+    Trouble::new("this snapshot holds memory only, and no device records")
+        .hint("a round of a migration writes such files; unpack the one that has the devices")
         .into()
 }
 

@@ -71,8 +71,8 @@ const AUTHENTIC: &str = "authenticity: whoever can change a file can also change
 const FIELDS: &str = "fields: whether the values in the records are ones that a host survives";
 const RAM_PAGES: &str = "RAM: the pages themselves";
 const RAM_MAPS: &str = "RAM: the maps of its extents";
-const STATE: &str = "state: memory_root and content of a delta, and pages that are stored as \
-                     differences, which take its parents";
+const STATE: &str = "state: memory_root of a delta, which its content is claimed for, and pages \
+                     that are stored as differences: they take its parents";
 const THREE_RAM: &str = "RAM and records: bhyve's three files have no checksums";
 
 /// Runs the command.

@@ -1,14 +1,13 @@
 //! An extent of a delta: pages, some of them as differences, until the parent's pages settle them
 //! (§13.2).
 
-use super::{Head, check_leaves, decode};
+use super::{Head, check_pages, pages};
 use crate::digest::Digest;
-use crate::error::{Error, Fault, Located};
+use crate::error::{Error, Fault, Section};
 use crate::limits;
-use crate::memory::bitmap::Bitmap;
 use crate::memory::map::MemoryMap;
 use crate::memory::pages::Pages;
-use crate::memory::tree::{Rest, leaf};
+use crate::memory::tree::Rest;
 use crate::part::Intact;
 use crate::part::map::MapEntry;
 
@@ -19,11 +18,8 @@ pub struct DeltaExtent {
     head: Head,
     /// The data pages, or their differences.
     pages: Vec<u8>,
-    /// Of all data pages, where none is a difference.
-    leaves: Option<Vec<Digest>>,
     stored: u64,
     payload_at: u64,
-    map: MemoryMap,
 }
 
 /// The pages of a delta's extent, each of which has the leaf that its part asks for.
@@ -33,7 +29,6 @@ pub struct DeltaExtent {
 pub struct Settled {
     head: Head,
     pages: Vec<u8>,
-    leaves: Vec<Digest>,
 }
 
 /// Why an extent of a delta did not become pages.
@@ -48,30 +43,28 @@ pub enum SettleError<E> {
 }
 
 impl DeltaExtent {
-    /// Reads the part and checks what takes no other file: everything, unless pages are stored as
-    /// differences; then all but these, and the subtree root where it does not follow from
-    /// `leaves`.
+    /// Reads the part and checks what takes no other file: everything but the pages that are stored
+    /// as differences.
     ///
     /// # Errors
     /// A breach of §6.2 or §13.2.
     pub fn open(part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
-        let head = part.extent_head(map, Rest::Inherited)?;
-        let wrong = |fault: Fault| part.wrong_payload(fault);
-        let pages = decode(&head, part).map_err(wrong)?;
-        let leaves = match &head.xor {
-            None => {
-                let leaves: Vec<_> = pages.chunks_exact(limits::PAGE).map(leaf).collect();
-                check_leaves(&head, map, Rest::Inherited, &leaves).map_err(wrong)?;
-                Some(leaves)
-            }
-            Some(xor) => {
-                head.leaves_make_root(map, Rest::Inherited).map_err(|fault| part.wrong(fault))?;
-                whole_pages(&head, xor, &pages).map_err(wrong)?;
-                None
-            }
-        };
+        Self::of(part.extent_head(map, Rest::Inherited)?, part, map)
+    }
+
+    /// The same of a part out of a stream of changes, which may lack `leaves` where nothing is a
+    /// difference (§2.5).
+    ///
+    /// # Errors
+    /// A breach of §6.2 or §13.2.
+    pub fn open_streamed(part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        Self::of(part.streamed_head(map, Rest::Inherited)?, part, map)
+    }
+
+    fn of(mut head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        let pages = pages(&mut head, part, map, Rest::Inherited)?;
         let (stored, payload_at) = (part.payload().len() as u64, part.spans().payload_at);
-        Ok(Self { head, pages, leaves, stored, payload_at, map: map.clone() })
+        Ok(Self { head, pages, stored, payload_at })
     }
 
     /// What its nvlist says.
@@ -86,10 +79,10 @@ impl DeltaExtent {
         self.stored
     }
 
-    /// Whether root and leaves were checked against its pages: not where some are differences.
+    /// Whether all its pages were checked against their leaves: not where some are differences.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.leaves.is_some()
+        self.head.xor.is_none()
     }
 
     /// How the MAP part lists the part that this is.
@@ -97,16 +90,14 @@ impl DeltaExtent {
         self.head.entry((part.offset(), part.length(), part.digest()))
     }
 
-    /// The pages themselves: differences are applied to the parent's, and then root and leaves are
-    /// checked (§6.2.8). Of the parent no other page is asked for.
+    /// The pages themselves: differences are applied to the parent's, and then checked against their
+    /// leaves (§6.2.8). Of the parent no other page is asked for.
     ///
     /// # Errors
     /// Pages that are not what the part asks for, and what `parent` says.
     pub fn settle<P: Pages>(self, parent: &mut P) -> Result<Settled, SettleError<P::Error>> {
-        let Self { head, mut pages, leaves, payload_at, map, .. } = self;
-        let (None, Some(xor)) = (&leaves, &head.xor) else {
-            return Ok(Settled { head, pages, leaves: leaves.unwrap_or_default() });
-        };
+        let Self { head, mut pages, payload_at, .. } = self;
+        let Some(xor) = &head.xor else { return Ok(Settled { head, pages }) };
         let mut old = vec![0; limits::PAGE];
         for (index, page) in head.data.pages().zip(pages.chunks_exact_mut(limits::PAGE)) {
             if xor.get(index) {
@@ -114,24 +105,11 @@ impl DeltaExtent {
                 page.iter_mut().zip(&old).for_each(|(new, old)| *new ^= old);
             }
         }
-        let leaves: Vec<_> = pages.chunks_exact(limits::PAGE).map(leaf).collect();
-        let checked = check_leaves(&head, &map, Rest::Inherited, &leaves);
-        let place = crate::error::Section::Extent { gpa: head.gpa };
-        let wrong = |fault: Fault| Located::within(fault.at(payload_at), place);
-        checked.map_err(wrong)?;
-        Ok(Settled { head, pages, leaves })
+        let place = Section::Extent { gpa: head.gpa };
+        check_pages(&head, &pages, |index| xor.get(index))
+            .map_err(|fault: Fault| fault.at(payload_at).within(place))?;
+        Ok(Settled { head, pages })
     }
-}
-
-/// Compares the pages that are no differences with their leaves, where those are given.
-fn whole_pages(head: &Head, xor: &Bitmap, pages: &[u8]) -> Result<(), Fault> {
-    let Some(leaves) = &head.leaves else { return Ok(()) };
-    let pages = head.data.pages().zip(pages.chunks_exact(limits::PAGE)).zip(leaves);
-    let mut whole = pages.filter(|((index, _), _)| !xor.get(*index));
-    if whole.all(|((_, page), listed)| leaf(page) == *listed) {
-        return Ok(());
-    }
-    Err(Fault::Digest { what: "memory block", rule: "§6.2.8" })
 }
 
 impl Settled {
@@ -144,7 +122,7 @@ impl Settled {
     /// The leaves of the data pages, ascending.
     #[must_use]
     pub fn leaves(&self) -> &[Digest] {
-        &self.leaves
+        self.head.leaves()
     }
 
     /// The data pages with their numbers in the block, ascending.

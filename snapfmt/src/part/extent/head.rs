@@ -1,5 +1,5 @@
 //! What the nvlist of an EXTENT part says (§6.2, §13.2). Frame and nvlist are enough to know which
-//! leaf each stored page must have, where the writer gave them.
+//! leaf each stored page must have.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ use crate::part::map::MapEntry;
 use crate::part::pairs;
 
 /// Which pages of its block an extent holds, and what they must hash to: covered by the digest of
-/// the part's nvlist, so that it takes no page to know it. That the pages are like that is not
-/// checked.
+/// the part's nvlist, so that it takes no page to know it. That leaves and root belong together was
+/// checked; that the pages are like that was not.
 ///
 /// Made only from an nvlist whose digest has matched:
 ///
@@ -34,14 +34,14 @@ pub struct Head {
     pub(super) xor: Option<Bitmap>,
     pub(super) compressed: bool,
     pub(super) root: Digest,
-    pub(super) leaves: Option<Vec<Digest>>,
+    pub(super) leaves: Vec<Digest>,
 }
 
 /// What an extent says of a page of its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
-    /// It is stored; its leaf, where leaves are given.
-    Data(Option<Digest>),
+    /// It is stored; its leaf.
+    Data(Digest),
     /// It is zero.
     Zero,
     /// In a delta: it is that of the parent, or no RAM.
@@ -69,14 +69,44 @@ pub(super) struct Bytes<'a>(
 );
 
 impl Head {
-    /// Reads a list whose digest, as its frame has it, has matched. `rest` says what kind of file
-    /// it is in. That the leaves make the root is not checked yet.
+    /// Reads a list whose digest, as its frame has it, has matched, and checks that its leaves make
+    /// its root (§6.2.8). `rest` says what kind of file it is in.
     pub(crate) fn parse(
         list: &[u8],
         frame: &Frame,
         map: &MemoryMap,
         rest: Rest,
     ) -> Result<Self, Fault> {
+        let head = Self::loose(list, frame, map, rest)?;
+        if head.lacks_leaves() {
+            return Err(lacking(head.data.count()));
+        }
+        head.leaves_make_root(map, rest)?;
+        Ok(head)
+    }
+
+    /// The same of a part out of a stream, which may lack `leaves` where nothing is a difference
+    /// (§2.5, §6.2.10): then they are those of its pages, and the root is not checked yet.
+    pub(crate) fn parse_streamed(
+        list: &[u8],
+        frame: &Frame,
+        map: &MemoryMap,
+        rest: Rest,
+    ) -> Result<Self, Fault> {
+        let head = Self::loose(list, frame, map, rest)?;
+        if !head.lacks_leaves() {
+            head.leaves_make_root(map, rest)?;
+        } else if head.xor.is_some() {
+            return Err(lacking(head.data.count()));
+        }
+        Ok(head)
+    }
+
+    pub(super) fn lacks_leaves(&self) -> bool {
+        self.leaves.is_empty() && self.data.count() > 0
+    }
+
+    fn loose(list: &[u8], frame: &Frame, map: &MemoryMap, rest: Rest) -> Result<Self, Fault> {
         let Pairs { gpa, size, data, encoding, root, leaves, zero, xor } = pairs::read(list)?;
         check_block(gpa, size)?;
         let bitmap = |bytes: Bytes<'_>| Bitmap::from_bytes(bytes.0);
@@ -102,11 +132,11 @@ impl Head {
             xor: xor.map(bitmap),
             compressed,
             root: root.unwrap_or(frame.payload_digest),
-            leaves: None,
+            leaves: Vec::new(),
         };
         head.bitmaps(map, rest)?;
         let leaves = leaves.map(|bytes| digests(bytes.0, head.data.count())).transpose()?;
-        Ok(Self { leaves, ..head })
+        Ok(Self { leaves: leaves.unwrap_or_default(), ..head })
     }
 
     pub(super) fn bitmaps(&self, map: &MemoryMap, rest: Rest) -> Result<(), Fault> {
@@ -186,33 +216,21 @@ impl Head {
     }
 
     /// Leaves and root are said twice, so they must agree; no page is needed for that (§6.2.8).
-    pub(crate) fn leaves_make_root(&self, map: &MemoryMap, rest: Rest) -> Result<(), Fault> {
-        let Some(leaves) = &self.leaves else { return Ok(()) };
-        if self.root_of(map, rest, leaves) != self.root {
+    pub(super) fn leaves_make_root(&self, map: &MemoryMap, rest: Rest) -> Result<(), Fault> {
+        if self.made_root(map, rest) != self.root {
             return Err(Fault::Digest { what: "memory block", rule: "§6.2.8" });
         }
         Ok(())
     }
 
-    /// The subtree root if these are the leaves of the data pages, in the tree of the file alone.
-    pub(super) fn root_of(&self, map: &MemoryMap, rest: Rest, leaves: &[Digest]) -> Digest {
-        let mut leaves = leaves.iter().copied();
-        let named = (0..self.pages()).filter_map(|page| match self.named_bare(page) {
-            Named::Data(_) => leaves.next().map(|leaf| (page, leaf)),
+    /// The subtree root that the leaves make, in the tree of the file alone.
+    pub(super) fn made_root(&self, map: &MemoryMap, rest: Rest) -> Digest {
+        let named = self.named().enumerate().filter_map(|(page, named)| match named {
+            Named::Data(leaf) => Some((page, leaf)),
             Named::Zero if rest == Rest::Inherited => Some((page, zero_leaf())),
             Named::Zero | Named::Not => None,
         });
         leaves_root(map, rest, self.gpa, self.size, named)
-    }
-
-    fn named_bare(&self, page: usize) -> Named {
-        if self.data.get(page) {
-            Named::Data(None)
-        } else if self.zero.as_ref().is_none_or(|zero| zero.get(page)) {
-            Named::Zero
-        } else {
-            Named::Not
-        }
     }
 
     pub(super) fn address(&self, page: usize) -> u64 {
@@ -266,10 +284,10 @@ impl Head {
         self.root
     }
 
-    /// The leaf that each data page must have, ascending, where the writer gave them (§6.2.10).
+    /// The leaf that each data page must have, ascending (§6.2.10).
     #[must_use]
-    pub fn leaves(&self) -> Option<&[Digest]> {
-        self.leaves.as_deref()
+    pub fn leaves(&self) -> &[Digest] {
+        &self.leaves
     }
 
     /// Whether its pages are compressed.
@@ -280,10 +298,14 @@ impl Head {
 
     /// What each page of the block is, ascending.
     pub fn named(&self) -> impl Iterator<Item = Named> + '_ {
-        let mut leaves = self.leaves.as_deref().map(<[Digest]>::iter);
-        (0..self.pages()).map(move |page| match self.named_bare(page) {
-            Named::Data(_) => Named::Data(leaves.as_mut().and_then(Iterator::next).copied()),
-            other => other,
+        let mut leaves = self.leaves.iter();
+        (0..self.pages()).map(move |page| {
+            let leaf = if self.data.get(page) { leaves.next() } else { None };
+            match leaf {
+                Some(leaf) => Named::Data(*leaf),
+                None if self.zero.as_ref().is_none_or(|zero| zero.get(page)) => Named::Zero,
+                None => Named::Not,
+            }
         })
     }
 }
@@ -327,6 +349,15 @@ fn digests(bytes: &[u8], pages: usize) -> Result<Vec<Digest>, Fault> {
         });
     }
     Ok(whole.iter().copied().map(Digest::from_bytes).collect())
+}
+
+fn lacking(pages: usize) -> Fault {
+    Fault::Value {
+        what: "`leaves`",
+        found: format!("absent with {pages} data pages"),
+        must: "a file has the leaf of each data page, and a stream where there are differences",
+        rule: "§6.2.10",
+    }
 }
 
 /// The section that an intact nvlist names, for errors; whatever is wrong with its other pairs.

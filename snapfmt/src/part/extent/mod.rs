@@ -25,21 +25,53 @@ use crate::part::codec::{self, Compression};
 use crate::part::map::MapEntry;
 use crate::part::{Encoded, Intact};
 
-/// How a writer stores blocks. None of it changes an identity of the state.
+/// How the writer of a file stores blocks. None of it changes an identity of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
     /// How payloads are stored.
     pub compression: Compression,
-    /// Whether extents say the leaf of each page (§6.2.10).
-    pub leaves: bool,
-    /// Whether raw pages are aligned, so that a file can be mapped (§6.2.6).
+    /// Whether raw pages are aligned, so that the file can be mapped (§6.2.6).
     pub aligned: bool,
 }
 
 impl From<Compression> for Form {
-    /// That of a file, without leaves.
     fn from(compression: Compression) -> Self {
-        Self { compression, leaves: false, aligned: true }
+        Self { compression, aligned: true }
+    }
+}
+
+/// How the sender of a stream stores blocks (§2.5): nothing is aligned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamForm {
+    /// How payloads are stored.
+    pub compression: Compression,
+    /// Whether extents without differences say the leaf of each page, too (§6.2.10).
+    pub leaves: bool,
+}
+
+/// What an extent is in: a file ([`Form`]) or a stream ([`StreamForm`]).
+#[derive(Debug, Clone, Copy)]
+pub struct Container {
+    compression: Compression,
+    aligned: bool,
+    leaves: bool,
+}
+
+impl From<Form> for Container {
+    fn from(Form { compression, aligned }: Form) -> Self {
+        Self { compression, aligned, leaves: true }
+    }
+}
+
+impl From<Compression> for Container {
+    fn from(compression: Compression) -> Self {
+        Form::from(compression).into()
+    }
+}
+
+impl From<StreamForm> for Container {
+    fn from(StreamForm { compression, leaves }: StreamForm) -> Self {
+        Self { compression, aligned: false, leaves }
     }
 }
 
@@ -52,8 +84,6 @@ pub struct Extent {
     pub root: Digest,
     /// Their leaves, ascending.
     pub leaves: Vec<Digest>,
-    /// Whether the part says the leaves, too.
-    pub has_leaves: bool,
     /// Bytes that the pages take in the file.
     pub stored: u64,
 }
@@ -66,19 +96,19 @@ impl Extent {
     pub fn encode<'a>(
         block: &'a Block,
         map: &MemoryMap,
-        form: impl Into<Form>,
+        container: impl Into<Container>,
     ) -> Result<(Encoded<'a>, Digest), Fault> {
-        let form = form.into();
+        let form = container.into();
         let (gpa, size, data) = (block.gpa, block.size, block.data.clone());
-        let leaves: Vec<_> = block.pages.chunks_exact(limits::PAGE).map(leaf).collect();
         let head = unsealed(gpa, size, data, None, map)?;
+        let head = Head { leaves: leaves_of(&block.pages), ..head };
         if block.pages.len() != head.data.count() * limits::PAGE {
             return Err(payload_size(block.pages.len(), head.data.count(), codec::RAW));
         }
-        let root = head.root_of(map, Rest::Zero, &leaves);
+        let root = head.made_root(map, Rest::Zero);
         let stored = codec::compress(&block.pages, form.compression)?;
         let head = Head { compressed: stored.is_some(), root, ..head };
-        Ok((seal(&head, &leaves, stored, &block.pages, form)?, root))
+        Ok((seal(&head, stored, &block.pages, form)?, root))
     }
 
     /// The part for `change`, in a delta, and its subtree root in the tree of the delta alone.
@@ -88,12 +118,13 @@ impl Extent {
     pub fn encode_change<'a>(
         change: &'a Change,
         map: &MemoryMap,
-        form: impl Into<Form>,
+        container: impl Into<Container>,
     ) -> Result<(Encoded<'a>, Digest), Fault> {
-        let form = form.into();
+        let form = container.into();
         let Change { gpa, size, data, zero, leaves, .. } = change;
         let head = unsealed(*gpa, *size, data.clone(), Some(zero.clone()), map)?;
-        let root = head.root_of(map, Rest::Inherited, leaves);
+        let head = Head { leaves: leaves.clone(), ..head };
+        let root = head.made_root(map, Rest::Inherited);
         let mixed = match &change.xor {
             Some(xor) => codec::compress(&change.mixed, form.compression)?.map(|s| (s, xor)),
             None => None,
@@ -106,21 +137,30 @@ impl Extent {
         };
         let head = Head { compressed: stored.is_some(), root, xor, ..head };
         head.bitmaps(map, Rest::Inherited)?;
-        Ok((seal(&head, leaves, stored, &change.pages, form)?, root))
+        Ok((seal(&head, stored, &change.pages, form)?, root))
     }
 
-    /// Reads the part of a full file, decodes its pages and checks their subtree root.
+    /// Reads the part of a full file, decodes its pages and checks each against its leaf.
     ///
     /// # Errors
     /// A breach of §6.2.
     pub fn open(part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
-        let head = part.extent_head(map, Rest::Zero)?;
-        let pages = decode(&head, part).map_err(|fault| part.wrong_payload(fault))?;
-        let leaves: Vec<_> = pages.chunks_exact(limits::PAGE).map(leaf).collect();
-        check_leaves(&head, map, Rest::Zero, &leaves).map_err(|fault| part.wrong_payload(fault))?;
-        let has_leaves = head.leaves.is_some();
-        let block = Block { gpa: head.gpa, size: head.size, data: head.data, pages };
-        Ok(Self { block, root: head.root, leaves, has_leaves, stored: part.payload().len() as u64 })
+        Self::of(part.extent_head(map, Rest::Zero)?, part, map)
+    }
+
+    /// The same of a part out of a stream of a full state, which may lack `leaves` (§2.5).
+    ///
+    /// # Errors
+    /// A breach of §6.2.
+    pub fn open_streamed(part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        Self::of(part.streamed_head(map, Rest::Zero)?, part, map)
+    }
+
+    fn of(mut head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        let pages = pages(&mut head, part, map, Rest::Zero)?;
+        let Head { gpa, size, data, root, leaves, .. } = head;
+        let block = Block { gpa, size, data, pages };
+        Ok(Self { block, root, leaves, stored: part.payload().len() as u64 })
     }
 }
 
@@ -142,7 +182,7 @@ fn unsealed(
 ) -> Result<Head, Fault> {
     check_block(gpa, size)?;
     let rest = if zero.is_some() { Rest::Inherited } else { Rest::Zero };
-    let (xor, leaves, compressed, root) = (None, None, false, Digest::of(&[]));
+    let (xor, leaves, compressed, root) = (None, Vec::new(), false, Digest::of(&[]));
     let head = Head { gpa, size, data, zero, xor, compressed, root, leaves };
     head.bitmaps(map, rest)?;
     Ok(head)
@@ -150,19 +190,19 @@ fn unsealed(
 
 fn seal<'a>(
     head: &Head,
-    leaves: &[Digest],
     stored: Option<Vec<u8>>,
     pages: &'a [u8],
-    form: Form,
+    form: Container,
 ) -> Result<Encoded<'a>, Fault> {
-    let leaves: Vec<u8> = leaves.iter().flat_map(Digest::as_bytes).copied().collect();
+    let leaves: Vec<u8> = head.leaves.iter().flat_map(Digest::as_bytes).copied().collect();
     let pairs = Pairs {
         gpa: head.gpa,
         size: head.size,
         data: Bytes(head.data.as_bytes()),
         encoding: if stored.is_some() { codec::ZSTD } else { codec::RAW },
         root: stored.is_some().then_some(head.root),
-        leaves: (form.leaves && !leaves.is_empty()).then_some(Bytes(&leaves)),
+        leaves: (!leaves.is_empty() && (form.leaves || head.xor.is_some()))
+            .then_some(Bytes(&leaves)),
         zero: head.zero.as_ref().map(|zero| Bytes(zero.as_bytes())),
         xor: head.xor.as_ref().map(|xor| Bytes(xor.as_bytes())),
     };
@@ -191,10 +231,30 @@ fn decode(head: &Head, part: &Intact) -> Result<Vec<u8>, Fault> {
     Ok(stored.to_vec())
 }
 
-/// Compares the leaves of all data pages with what the head says of them (§6.2.8).
-fn check_leaves(head: &Head, map: &MemoryMap, rest: Rest, leaves: &[Digest]) -> Result<(), Fault> {
-    let listed = head.leaves.as_ref().is_none_or(|listed| listed == leaves);
-    if listed && head.root_of(map, rest, leaves) == head.root {
+/// Decodes the payload, and compares each page that is no difference with its leaf (§6.2.8). A head
+/// out of a stream that lacks leaves gets them, and its root is checked.
+fn pages(head: &mut Head, part: &Intact, map: &MemoryMap, rest: Rest) -> Result<Vec<u8>, Error> {
+    let wrong = |fault: Fault| part.wrong_payload(fault);
+    let pages = decode(head, part).map_err(wrong)?;
+    if head.lacks_leaves() {
+        head.leaves = leaves_of(&pages);
+        head.leaves_make_root(map, rest).map_err(wrong)?;
+        return Ok(pages);
+    }
+    let is_whole = |index: usize| head.xor.as_ref().is_none_or(|xor| !xor.get(index));
+    check_pages(head, &pages, is_whole).map_err(wrong)?;
+    Ok(pages)
+}
+
+fn leaves_of(pages: &[u8]) -> Vec<Digest> {
+    pages.chunks_exact(limits::PAGE).map(leaf).collect()
+}
+
+/// Compares the data pages with these numbers with their leaves (§6.2.8).
+fn check_pages(head: &Head, pages: &[u8], wanted: impl Fn(usize) -> bool) -> Result<(), Fault> {
+    let pages = head.data.pages().zip(pages.chunks_exact(limits::PAGE)).zip(&head.leaves);
+    let mut wanted = pages.filter(|((index, _), _)| wanted(*index));
+    if wanted.all(|((_, page), listed)| leaf(page) == *listed) {
         return Ok(());
     }
     Err(Fault::Digest { what: "memory block", rule: "§6.2.8" })

@@ -47,7 +47,7 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
         Ok(full.then(|| cover_root(&self.chain.vm().memory, self.gpa, self.size, blocks)))
     }
 
-    fn leaves(&mut self) -> Result<Option<Leaves>, ChainError> {
+    fn leaves(&mut self) -> Result<Leaves, ChainError> {
         let count = usize::try_from(self.size / limits::PAGE as u64).unwrap_or(0);
         // What a newer file says stands.
         let mut known: Vec<Option<Option<Digest>>> = vec![None; count];
@@ -66,22 +66,19 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
                 match (&place, named) {
                     (Some(_), _) | (None, Named::Not) => {}
                     (None, Named::Zero) => *place = Some(None),
-                    (None, Named::Data(Some(leaf))) => {
+                    (None, Named::Data(leaf)) => {
                         *place = Some(Some(leaf).filter(|leaf| *leaf != zero_leaf()));
                     }
-                    (None, Named::Data(None)) => return Ok(None),
                 }
             }
         }
         // In the full file, pages in no extent are zero.
-        Ok(Some(known.into_iter().map(Option::flatten).collect()))
+        Ok(known.into_iter().map(Option::flatten).collect())
     }
 
-    fn pages(&mut self, wanted: Option<&[usize]>) -> Result<Read, ChainError> {
-        if let Some(wanted) = wanted
-            && let Some(block) = self.single(wanted)?
-        {
-            return Ok(Read::new(block, None));
+    fn pages(&mut self, wanted: &[usize]) -> Result<Read, ChainError> {
+        if let Some(block) = self.single(wanted)? {
+            return Ok(Read::new(block));
         }
         let mut canvas = Canvas::new();
         canvas.clear(self.gpa, self.size);
@@ -89,13 +86,13 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
             let Some(file) = self.chain.link(*link) else { continue };
             file.put(entry, &mut canvas).map_err(Self::wrong(*link))?;
         }
-        Ok(Read::new(canvas.block(), Some(canvas.into_leaves())))
+        Ok(Read::new(canvas.block()))
     }
 }
 
 impl<S: ReadAt> StoredArea<'_, S> {
-    /// Only the wanted pages, each checked against its leaf; nothing if that cannot be done,
-    /// because pages are compressed, have no leaves, or are changed by a delta.
+    /// Only the wanted pages, each checked against its leaf; nothing if that cannot be done, because
+    /// pages are compressed, or changed by a delta.
     fn single(&self, wanted: &[usize]) -> Result<Option<Block>, ChainError> {
         let mut data = Bitmap::new(usize::try_from(self.size / limits::PAGE as u64).unwrap_or(0));
         let mut pages = Vec::new();

@@ -7,6 +7,7 @@
 
 mod area;
 mod check;
+mod contents;
 mod order;
 
 use std::fmt;
@@ -99,6 +100,11 @@ impl<S: ReadAt> Chain<S> {
                 let (found, limit) = (number as u64 + 1, limits::CHAIN as u64);
                 let fault = Fault::OverLimit { what: "the number of files", found, limit };
                 return Err(wrong(in_header(fault)));
+            }
+            if links.iter().any(|link| link.seeker.root() == seeker.root()) {
+                let (what, found) = ("the file", "there twice".to_owned());
+                let must = "a chain has each file once";
+                return Err(wrong(in_header(Fault::Value { what, found, must, rule: "§13.6" })));
             }
             links.push(Link { seeker, quick });
         }

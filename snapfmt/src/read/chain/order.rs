@@ -32,9 +32,10 @@ pub enum NoChain {
     Endless(usize),
 }
 
-/// The shortest chain for the candidate with the number `newest`: parents are found by `content`,
-/// and of two files with the wanted one a full file is taken before a delta. No file is taken
-/// twice, whatever circle its parents make.
+/// A shortest chain for the candidate with the number `newest`, breadth first from the `content` that
+/// it wants: so a full file is taken before a delta of the same state. No file is looked at twice,
+/// whatever circle its parents make, and none is its own parent, also where its state did not
+/// change.
 ///
 /// # Errors
 /// A missing parent, and a search that has no end.

@@ -27,6 +27,7 @@ use crate::part::extent::{DeltaExtent, Extent, looks_like_a_delta};
 use crate::part::index::Index;
 use crate::part::map::MapTable;
 use crate::part::meta::MetaText;
+use crate::part::other;
 use crate::part::vm::Vm;
 use crate::read::claim::{Claim, HeaderFacts, IndexFacts, PartFacts};
 use crate::read::index::same;
@@ -382,7 +383,10 @@ impl<S: ReadAt, F: FnMut(u64, u64, Part)> Surveyor<S, F> {
             Kind::Vm => Some(Part::Vm(Vm::open(part)?)),
             Kind::Meta => Some(Part::Meta(MetaText::open(part)?)),
             Kind::Config => Some(Part::Config(ConfigText::open(part)?)),
-            Kind::Other(_) => Some(Part::Other(part.clone())),
+            Kind::Other(_) => {
+                other::check(part)?;
+                Some(Part::Other(part.clone()))
+            }
             Kind::Device => Some(Part::Record(self.record(part)?)),
             Kind::Map => {
                 what = What::Memory(Run::map(self.memory.is_some(), scanned));

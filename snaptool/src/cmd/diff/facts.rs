@@ -161,10 +161,11 @@ fn differing(a: &Named, b: &Named) -> Vec<Difference> {
 }
 
 fn meta(state: &State<'_>) -> Named {
-    let digest = Digest::of(&state.meta.text).to_string();
+    let Some(meta) = &state.meta else { return Named::new() };
+    let digest = Digest::of(&meta.text).to_string();
     let facts = [
-        ("generation", json!(state.meta.generation.to_string())),
-        ("size", json!(state.meta.text.len())),
+        ("generation", json!(meta.generation.to_string())),
+        ("size", json!(meta.text.len())),
         ("sha256", json!(digest)),
     ];
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

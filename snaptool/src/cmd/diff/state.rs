@@ -27,7 +27,8 @@ pub(super) struct State<'a> {
     pub(super) content: Option<Digest>,
     pub(super) header: Option<Header>,
     pub(super) vm: Vm,
-    pub(super) meta: MetaText,
+    /// Where the state came as three files.
+    pub(super) meta: Option<MetaText>,
     pub(super) config: Option<ConfigText>,
     pub(super) records: Vec<RecordId>,
     from: From<'a>,
@@ -73,8 +74,7 @@ impl<'a> State<'a> {
             content: Some(seeker.index().content),
             header: Some(seeker.header().clone()),
             vm: quick.vm().clone(),
-            // A file without one did not get here.
-            meta: meta.unwrap_or(MetaText { generation: 'B', text: Vec::new() }),
+            meta,
             config,
             records,
             from: From::File { file, seeker: Box::new(seeker), quick: Box::new(quick) },
@@ -122,7 +122,7 @@ impl<'a> State<'a> {
             content: None,
             header: None,
             vm,
-            meta: MetaText { generation, text: set.text.clone() },
+            meta: Some(MetaText { generation, text: set.text.clone() }),
             config: None,
             records,
             from: From::Three { set, meta },
