@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cmd::{completions, diff, inspect, man, nvlist, pack, unpack, verify};
+use crate::cmd::{completions, delta, diff, inspect, man, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
@@ -29,6 +29,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pack(pack::Args),
+    Delta(delta::Args),
     Unpack(unpack::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -48,6 +49,7 @@ impl Cli {
     pub fn run(&self, stop: &Stop) -> anyhow::Result<Answer> {
         match &self.command {
             Command::Pack(args) => pack::run(args, stop),
+            Command::Delta(args) => delta::run(args, stop),
             Command::Unpack(args) => unpack::run(args, stop),
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),

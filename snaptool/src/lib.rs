@@ -3,6 +3,7 @@
 //! ```text
 //! main -> exit::run -> a command -> input, sparse   what it reads
 //!                                   output          what it publishes, whole or not at all
+//!                                   pipeline        threads
 //!                                   progress, text  what people see
 //!                                   signal          being told to stop
 //!                                   mdoc            the command line as a manual page
@@ -13,9 +14,11 @@ pub mod cli;
 pub mod cmd;
 pub mod exit;
 pub mod input;
+pub mod links;
 pub mod mdoc;
 mod node;
 pub mod output;
+pub mod pipeline;
 pub mod progress;
 pub mod ram;
 pub mod signal;
@@ -23,3 +26,4 @@ pub mod source;
 pub mod sparse;
 pub mod text;
 pub mod three;
+pub mod watch;

@@ -16,6 +16,18 @@ Examples:
   snaptool pack vm.ckp --config vm.conf -o vm.snap
   snaptool pack vm.ckp --compress zstd:1 -o - | ssh host 'snaptool unpack - -o vm.ckp'";
 
+pub(crate) const DELTA: &str = "\
+Exit status:
+  0  written
+  1  no: an input is damaged, its parents are not those that it names, or both are not of the same
+     machine
+  2  trouble: usage, files, a parent that is not there, an input that changed meanwhile
+
+Examples:
+  snaptool delta monday.snap vm.ckp -o tuesday.snap     three files against a snapshot
+  snaptool delta tuesday.snap vm.ckp --chain . -o wednesday.snap
+  snaptool delta monday.snap sunday.snap -o back.snap";
+
 pub(crate) const UNPACK: &str = "\
 Exit status:
   0  the three files are there

@@ -1,9 +1,11 @@
 //! One module per command.
 
 pub mod completions;
+pub mod delta;
 pub mod diff;
 mod help;
 pub mod inspect;
+pub(crate) mod make;
 pub mod man;
 pub mod nvlist;
 pub mod pack;

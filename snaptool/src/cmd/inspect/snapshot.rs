@@ -11,7 +11,7 @@ use snapfmt::layout::{frame, header, trailer};
 use snapfmt::part::index::Index;
 use snapfmt::read::claim::{HeaderFacts, IndexFacts, PartFacts};
 use snapfmt::read::survey::{Run, Span, Survey, What};
-use snapfmt::read::{Part, ReadAt, ReadError, Seeker, StreamError, read_all, survey};
+use snapfmt::read::{Part, ReadAt as _, ReadError, Seeker, StreamError, read_all, survey};
 
 use super::collect::{Collector, MEMORY};
 use super::facts::{self, Facts, Range};
@@ -19,6 +19,7 @@ use super::narrow::Narrow;
 use crate::input::{FileInput, StreamInput};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
+use crate::watch::Watched;
 
 /// What a map check leaves out.
 const EXTENTS: &str = "the bytes of memory extents; `snaptool verify` and --full read them";
@@ -27,26 +28,6 @@ const WHOLE: &str = "whether the parts agree with each other, the structure rule
 const BEHIND: &str = "everything behind the damage: the input could be read only once";
 const NO_VM: &str = "the pages of memory: the VM part with the memory map is damaged";
 const UNKNOWN: &str = "everything behind the header block: its layout is not known";
-
-/// A file under watch: told to stop, it fails to read.
-struct Watched<'a> {
-    file: &'a FileInput,
-    stop: &'a Stop,
-    progress: &'a Progress,
-}
-
-impl ReadAt for Watched<'_> {
-    fn size(&self) -> u64 {
-        self.file.len()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.stop.check().map_err(io::Error::other)?;
-        self.file.read_exact_at(buf, offset)?;
-        self.progress.add(buf.len() as u64);
-        Ok(())
-    }
-}
 
 /// A file under watch, from front to back.
 struct FrontToBack<'a> {
