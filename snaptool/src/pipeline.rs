@@ -39,7 +39,8 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
     let (queue, jobs) = sync_channel(threads.saturating_mul(AHEAD));
     let (jobs, work) = (Mutex::new(jobs), &work);
     thread::scope(|scope| {
-        let jobs = &jobs;
+        // Workers end when nobody can give them jobs any more, which is before the scope waits.
+        let (queue, jobs) = (queue, &jobs);
         let start = |_: &usize| {
             let worker = move || labour(jobs, work);
             thread::Builder::new().spawn_scoped(scope, worker).is_ok()

@@ -107,7 +107,8 @@ pub fn compare<P: Side, N: Side<Error = P::Error>>(
     if differ.is_empty() {
         return Ok(Outcome { parent: known, root: known, change: None });
     }
-    let (parent_root, root) = (root(&before), known);
+    let parent_root = parent.root()?.unwrap_or_else(|| root(&before));
+    let root = known;
     let is_data = |leaves: &Leaves, index: &usize| leaves.get(*index).is_some_and(Option::is_some);
     let data: Vec<_> = differ.iter().copied().filter(|index| is_data(&leaves, index)).collect();
     let based: Vec<_> = data.iter().copied().filter(|index| is_data(&before, index)).collect();
