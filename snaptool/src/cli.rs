@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cmd::{completions, delta, diff, inspect, man, nvlist, pack, unpack, verify};
+use crate::cmd::{completions, delta, diff, inspect, join, man, nvlist, pack, unpack, verify};
 use crate::exit::Answer;
 use crate::signal::Stop;
 use crate::text;
@@ -30,6 +30,7 @@ pub struct Cli {
 enum Command {
     Pack(pack::Args),
     Delta(delta::Args),
+    Join(join::Args),
     Unpack(unpack::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -50,6 +51,7 @@ impl Cli {
         match &self.command {
             Command::Pack(args) => pack::run(args, stop),
             Command::Delta(args) => delta::run(args, stop),
+            Command::Join(args) => join::run(args, stop),
             Command::Unpack(args) => unpack::run(args, stop),
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),

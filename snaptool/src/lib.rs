@@ -27,3 +27,4 @@ pub mod sparse;
 pub mod text;
 pub mod three;
 pub mod watch;
+mod whole;

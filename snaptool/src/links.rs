@@ -104,6 +104,20 @@ impl Links {
     /// Opens the chain, as [`Chain::open`] does.
     ///
     /// # Errors
+    /// What is wrong, and with which file.
+    pub fn chain<'a>(
+        &'a self,
+        stop: &'a Stop,
+        progress: &'a Progress,
+        each: impl FnMut(usize, Part),
+    ) -> Result<Chain<Watched<'a>>, ChainError> {
+        let watched = |file| Watched { file, stop, progress };
+        Chain::open(self.files.iter().map(watched), each)
+    }
+
+    /// The same, with an error for people.
+    ///
+    /// # Errors
     /// What is wrong, with the name of the file.
     pub fn open<'a>(
         &'a self,
@@ -111,8 +125,7 @@ impl Links {
         progress: &'a Progress,
         each: impl FnMut(usize, Part),
     ) -> anyhow::Result<Chain<Watched<'a>>> {
-        let watched = |file| Watched { file, stop, progress };
-        Chain::open(self.files.iter().map(watched), each).map_err(|error| self.wrong(error))
+        self.chain(stop, progress, each).map_err(|error| self.wrong(error))
     }
 
     /// Asks, after all was read, whether the files are as they were.

@@ -28,6 +28,16 @@ Examples:
   snaptool delta tuesday.snap vm.ckp --chain . -o wednesday.snap
   snaptool delta monday.snap sunday.snap -o back.snap";
 
+pub(crate) const JOIN: &str = "\
+Exit status:
+  0  joined
+  1  no: a file is damaged, or does not belong over the one before it
+  2  trouble: usage, files, a parent that is not there
+
+Examples:
+  snaptool join monday.snap tuesday.snap wednesday.snap -o full.snap
+  snaptool join wednesday.snap --chain . -o full.snap";
+
 pub(crate) const UNPACK: &str = "\
 Exit status:
   0  the three files are there
@@ -36,6 +46,7 @@ Exit status:
 
 Examples:
   snaptool unpack vm.snap -o vm.ckp
+  snaptool unpack wednesday.snap --chain . -o vm.ckp    a delta, with its parents
   ssh host cat vm.snap | snaptool unpack - -o vm.ckp";
 
 pub(crate) const VERIFY: &str = "\
@@ -48,6 +59,7 @@ Exit status:
 Examples:
   snaptool verify vm.snap other.snap
   snaptool verify --quick --json *.snap
+  snaptool verify wednesday.snap --chain .              a delta, with its parents
   snaptool verify --expect-root \"$root\" - < vm.snap
   snaptool verify vm.ckp                                bhyve's three files";
 
@@ -61,6 +73,7 @@ Examples:
   snaptool inspect vm.snap
   snaptool inspect vm.snap devices
   snaptool inspect --json vm.ckp memory
+  snaptool inspect wednesday.snap --chain .             a delta, with its parents
   snaptool inspect bad.snap damage";
 
 pub(crate) const DIFF: &str = "\
@@ -71,6 +84,7 @@ Exit status:
 
 Examples:
   snaptool diff monday.snap tuesday.snap
+  snaptool diff monday.snap wednesday.snap --chain .    the latter is a delta
   snaptool diff --json vm.snap vm.ckp";
 
 pub(crate) const NVLIST: &str = "\

@@ -5,6 +5,7 @@ pub mod delta;
 pub mod diff;
 mod help;
 pub mod inspect;
+pub mod join;
 pub(crate) mod make;
 pub mod man;
 pub mod nvlist;

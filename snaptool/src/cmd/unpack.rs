@@ -1,12 +1,14 @@
 //! `snaptool unpack`: one file becomes bhyve's three again, byte for byte.
 
 use std::fs;
+use std::io;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use snapfmt::bhyve::Severity;
 use snapfmt::bhyve::set::{Files, RamLayout};
 use snapfmt::layout::header::Header;
+use snapfmt::limits;
 use snapfmt::memory::block::Block;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::{Part, StreamError, Verified, read_all};
@@ -14,6 +16,7 @@ use snapfmt::read::{Part, StreamError, Verified, read_all};
 use crate::cmd::help;
 use crate::exit::{Answer, Trouble, note, report};
 use crate::input::Input;
+use crate::links::{Damaged, Links, Where, unless_damaged};
 use crate::output::{Existing, Staged, publish_set};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
@@ -22,7 +25,8 @@ use crate::{source, text};
 /// Restores bhyve's three files (NAME, NAME.kern, NAME.meta) from a snapshot file.
 ///
 /// They appear only if every byte of the snapshot was checked and found good: RAM first, then
-/// `.kern`, and last `.meta`, without which bhyve does not restore.
+/// `.kern`, and last `.meta`, without which bhyve does not restore. A delta takes its parents: see
+/// --chain.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::UNPACK)]
 pub struct Args {
@@ -32,6 +36,8 @@ pub struct Args {
     /// The name of the RAM file; `.kern` and `.meta` appear beside it. None of the three may exist.
     #[arg(short, long, value_name = "BASE")]
     output: PathBuf,
+    #[command(flatten)]
+    chain: Where,
     /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
@@ -45,33 +51,75 @@ pub struct Args {
 /// Trouble with files. A snapshot that is damaged is an answer: no.
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let input = Input::open(&args.input, stop)?;
-    let name = input.name().to_owned();
-    let mode = args.progress.of("unpack", &name).quiet(args.quiet);
-    let progress = Progress::new("unpacking", input.size(), mode);
+    let (name, size) = (input.name().to_owned(), input.size());
+    let read = |set: &mut StagedSet| match input {
+        Input::File(file) if !args.chain.is_nowhere() => {
+            let links = Links::find(file, &args.chain, stop)?;
+            chained(&links, args, set, stop)
+        }
+        input => {
+            let mode = args.progress.of("unpack", &name).quiet(args.quiet);
+            let progress = Progress::new("unpacking", size, mode);
+            from_front(progress.reading(input.into_reader()), args, set, stop)
+        }
+    };
     let mut set = StagedSet::create(&args.output)?;
-    let input = progress.reading(input.into_reader());
+    match unless_damaged(read(&mut set))? {
+        Some(verified) if !refused(&verified, &name) => {
+            set.publish()?;
+            Ok(Answer::Yes)
+        }
+        _ => Ok(Answer::No),
+    }
+}
+
+/// Stages all of a file, as it comes.
+fn from_front(
+    input: impl io::Read,
+    args: &Args,
+    set: &mut StagedSet,
+    stop: &Stop,
+) -> anyhow::Result<Verified> {
     let result = read_all(input, |part, _| -> anyhow::Result<()> {
         stop.check()?;
         set.take(part)
     });
-    match result {
-        Ok(verified) => {
-            if refused(&verified, &name) {
-                return Ok(Answer::No);
-            }
-            set.publish()?;
-            Ok(Answer::Yes)
-        }
-        Err(StreamError::Format(error)) => {
+    result.map_err(|error| match error {
+        StreamError::Format(error) => {
+            let name = match args.input.as_os_str() {
+                stdin if stdin == "-" => "stdin".to_owned(),
+                _ => text::path(&args.input),
+            };
             let (section, at, words) = (error.section(), error.at(), source::words(&error));
             let trouble = Trouble::new(format!("{name}: {section}, offset {at:#x}: {words}"));
             let hint = source::hint(&error, &args.input).into_iter();
-            report(&hint.fold(trouble, Trouble::hint).into());
-            Ok(Answer::No)
+            Damaged(hint.fold(trouble, Trouble::hint)).into()
         }
-        Err(StreamError::Io { source, .. }) => Err(source.into()),
-        Err(StreamError::Taker(error)) => Err(error),
-    }
+        StreamError::Io { source, .. } => source.into(),
+        StreamError::Taker(error) => error,
+    })
+}
+
+/// Stages the newest state of a chain.
+fn chained(
+    links: &Links,
+    args: &Args,
+    set: &mut StagedSet,
+    stop: &Stop,
+) -> anyhow::Result<Verified> {
+    let mode = args.progress.of("unpack", links.name()).quiet(args.quiet);
+    let progress = Progress::new("unpacking", Some(links.bytes()), mode);
+    let mut taken = Ok(());
+    let chain = links.open(stop, &progress, |link, part| {
+        if link == links.last() && taken.is_ok() {
+            taken = set.take(part);
+        }
+    })?;
+    taken?;
+    let checked = chain.check(limits::EXTENT_MIN, |block| set.pages(&block));
+    let mut verified = checked.map_err(|error| links.failed(error))?;
+    links.unchanged()?;
+    verified.pop().ok_or_else(|| anyhow::anyhow!("a chain has a file"))
 }
 
 /// Says which structure rules the snapshot breaks, and whether one of them forbids a restore.
@@ -199,7 +247,7 @@ fn not_interrupted(files: &Files) -> anyhow::Result<()> {
 
 fn delta() -> anyhow::Error {
     Trouble::new("this is a delta: it holds only what changed since its parent")
-        .hint("three files take the whole state")
+        .hint("name the folder in which its parents are, with --chain")
         .into()
 }
 

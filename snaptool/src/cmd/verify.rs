@@ -2,17 +2,20 @@
 
 mod finding;
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use snapfmt::digest::Digest;
-use snapfmt::read::{ReadError, Seeker, StreamError, read_all};
+use snapfmt::limits;
+use snapfmt::read::{ChainError, CheckError, ReadError, Seeker, StreamError, read_all};
 
 use self::finding::{Item, from_error, from_rules, root_differs};
 use crate::cmd::help;
 use crate::exit::{Answer, Trouble, line, note, report};
 use crate::input::FileInput;
+use crate::links::{Links, Where};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::source::Source;
@@ -23,6 +26,8 @@ use crate::three::ThreeFiles;
 ///
 /// Says nothing when all is well. "Well" means intact and well formed: not that the state is one
 /// that a host survives, and not that nobody forged it (for that, compare --expect-root).
+///
+/// A delta alone is checked as far as it goes; with --chain, all of it is, and its parents are, too.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::VERIFY)]
 #[allow(clippy::struct_excessive_bools)]
@@ -30,6 +35,8 @@ pub struct Args {
     /// Snapshot files, `-` for stdin, or the RAM files of three-file snapshots.
     #[arg(required = true, value_name = "FILE|-|BASE")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    chain: Where,
     /// Demand this root, as `pack` printed it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<Digest>,
@@ -61,10 +68,21 @@ struct Report {
     ok: Option<bool>,
     root: Option<String>,
     content: Option<String>,
+    /// The files that were checked with it, the full one first; only with its parents.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<Linked>,
     findings: Vec<Item>,
     not_checked: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
+}
+
+/// A file of the chain of an input.
+#[derive(Debug, Serialize)]
+struct Linked {
+    input: String,
+    root: String,
+    content: String,
 }
 
 const AUTHENTIC: &str = "authenticity: whoever can change a file can also change its digests";
@@ -108,6 +126,10 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
 fn check(path: &Path, name: String, args: &Args, stop: &Stop) -> anyhow::Result<Report> {
     match Source::open(path, stop)? {
         Source::ThreeFiles(set) => three(&set, Report::new(name, "three-file", args), args),
+        Source::File(file) if !args.chain.is_nowhere() && is_delta(&file) => {
+            let links = Links::find(file, &args.chain, stop)?;
+            chained(&links, Report::new(name, "snapshot", args), args, stop)
+        }
         Source::File(file) if args.quick || args.map => {
             by_seeking(&file, Report::new(name, "snapshot", args), path, args)
         }
@@ -166,6 +188,56 @@ fn from_front(
     Ok(report.judged())
 }
 
+/// Whether this is a delta, as far as an intact header block says.
+fn is_delta(file: &FileInput) -> bool {
+    Seeker::open(file).is_ok_and(|seeker| seeker.header().parent.is_some())
+}
+
+fn chained(links: &Links, mut report: Report, args: &Args, stop: &Stop) -> anyhow::Result<Report> {
+    let total = (!args.quick && !args.map).then(|| links.bytes());
+    let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
+    let progress = Progress::new("verifying", total, mode);
+    let result = (|| {
+        let chain = links.chain(stop, &progress, |_, _| ())?;
+        for (link, file) in chain.links().zip(links.files()) {
+            let (root, content) = (link.seeker().root(), link.seeker().index().content);
+            let (root, content) = (root.to_string(), content.to_string());
+            report.chain.push(Linked { input: file.name().to_owned(), root, content });
+        }
+        if args.quick {
+            report.not_checked.extend([RAM_MAPS, RAM_PAGES, STATE]);
+        } else if args.map {
+            report.not_checked.push(RAM_PAGES);
+            chain.contents()?;
+        } else {
+            let checked = chain.check(limits::EXTENT_MIN, |_| Ok::<_, Infallible>(()));
+            checked.map_err(|error| match error {
+                CheckError::Chain(error) => error,
+                CheckError::Taker(never) => match never {},
+            })?;
+        }
+        let newest = chain.newest();
+        report.identify(newest.seeker().root(), newest.seeker().index().content, args);
+        report.findings.extend(from_rules(newest.quick().findings()));
+        Ok(())
+    })();
+    match result {
+        Ok(()) => {}
+        Err(ChainError { link, error: ReadError::Format(error) }) => {
+            let Some(file) = links.files().get(link) else { anyhow::bail!("no such file") };
+            let mut item = from_error(&error, Path::new(file.name()));
+            item.name_by_index(file);
+            if link < links.last() {
+                item.belongs_to(file.name());
+            }
+            report.findings.push(item);
+        }
+        Err(ChainError { error: ReadError::Io { source, .. }, .. }) => return Err(source.into()),
+    }
+    links.unchanged()?;
+    Ok(report.judged())
+}
+
 fn by_seeking(
     file: &FileInput,
     mut report: Report,
@@ -211,6 +283,7 @@ impl Report {
             ok: None,
             root: None,
             content: None,
+            chain: Vec::new(),
             findings: Vec::new(),
             not_checked: vec![FIELDS],
             trouble: None,

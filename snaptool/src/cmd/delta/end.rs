@@ -7,54 +7,14 @@ use snapfmt::part::vm::Vm;
 use snapfmt::read::Chain;
 
 use crate::exit::Trouble;
-use crate::links::{Damaged, Links, Where};
-use crate::node::Identity;
+use crate::links::{Damaged, Links};
 use crate::progress::Progress;
 use crate::ram::Holes;
 use crate::signal::Stop;
-use crate::source::Source;
 use crate::text;
 use crate::three::{self, ThreeFiles};
 use crate::watch::Watched;
-
-/// The files of a state.
-pub(super) enum Files {
-    Three(Box<ThreeFiles>),
-    Chain(Links),
-}
-
-impl Files {
-    pub(super) fn open(
-        path: &std::path::Path,
-        places: &Where,
-        stop: &Stop,
-    ) -> anyhow::Result<Self> {
-        match Source::open(path, stop)? {
-            Source::ThreeFiles(set) => Ok(Self::Three(set)),
-            Source::File(file) => Ok(Self::Chain(Links::find(file, places, stop)?)),
-            Source::Stream(_) => {
-                let name = text::path(path);
-                Err(Trouble::new(format!("{name} can be read only once, front to back"))
-                    .hint("states are compared by jumping about: save it to a file first")
-                    .into())
-            }
-        }
-    }
-
-    pub(super) fn identities(&self) -> Vec<Identity> {
-        match self {
-            Self::Three(set) => set.identities().to_vec(),
-            Self::Chain(links) => links.identities().collect(),
-        }
-    }
-
-    pub(super) fn unchanged(&self) -> anyhow::Result<()> {
-        match self {
-            Self::Three(set) => set.unchanged(),
-            Self::Chain(links) => links.unchanged(),
-        }
-    }
-}
+use crate::whole::Whole;
 
 /// A state, opened: all is known of it but its RAM.
 pub(super) struct End<'a> {
@@ -77,13 +37,13 @@ impl<'a> End<'a> {
     /// # Errors
     /// Damage, and trouble with reading.
     pub(super) fn open(
-        files: &'a Files,
+        files: &'a Whole,
         holes: Holes,
         stop: &'a Stop,
         untold: &'a Progress,
     ) -> anyhow::Result<Self> {
         match files {
-            Files::Three(set) => {
+            Whole::Three(set) => {
                 let name = text::path(&set.base);
                 let damaged = || {
                     let words = format!("{name} breaks the structure rules");
@@ -97,7 +57,7 @@ impl<'a> End<'a> {
                 let ram = Ram::File { set, meta, layout, holes };
                 Ok(Self { vm: three::vm(meta)?, name, ram })
             }
-            Files::Chain(links) => {
+            Whole::Chain(links) => {
                 let chain = links.open(stop, untold, |_, _| ())?;
                 let (name, vm) = (links.name().to_owned(), chain.vm().clone());
                 Ok(Self { name, vm, ram: Ram::Stored { links, chain: Box::new(chain) } })

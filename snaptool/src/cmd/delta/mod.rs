@@ -23,7 +23,7 @@ use snapfmt::read::chain::same_machine;
 use snapfmt::write::{DeltaWriter, Sealed, Writer};
 
 use self::area::{Compared, Piece, Scratch};
-use self::end::{End, Files, Ram};
+use self::end::{End, Ram};
 use crate::cmd::help;
 use crate::cmd::make::config::Configuration;
 use crate::cmd::make::{self, copy, drain, form, target};
@@ -35,6 +35,7 @@ use crate::progress::{Options, Progress};
 use crate::ram::{Holes, places};
 use crate::signal::Stop;
 use crate::text;
+use crate::whole::Whole;
 
 /// Writes what changed between two states of a VM: a delta, small and fast.
 ///
@@ -87,8 +88,8 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
 }
 
 fn delta(args: &Args, stop: &Stop) -> anyhow::Result<()> {
-    let files = Files::open(&args.base, &args.chain, stop)?;
-    let new_files = Files::open(&args.new, &args.chain, stop)?;
+    let files = Whole::open(&args.base, &args.chain, stop)?;
+    let new_files = Whole::open(&args.new, &args.chain, stop)?;
     let (untold, holes) = (Progress::hidden(), Holes::read_if(args.read_holes));
     let parent = End::open(&files, holes, stop, &untold)?;
     let new = End::open(&new_files, holes, stop, &untold)?;

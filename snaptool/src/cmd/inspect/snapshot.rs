@@ -13,7 +13,7 @@ use snapfmt::read::claim::{HeaderFacts, IndexFacts, PartFacts};
 use snapfmt::read::survey::{Run, Span, Survey, What};
 use snapfmt::read::{Part, ReadAt as _, ReadError, Seeker, StreamError, read_all, survey};
 
-use super::collect::{Collector, MEMORY};
+use super::collect::{Collector, MEMORY, parent_facts};
 use super::facts::{self, Facts, Range};
 use super::narrow::Narrow;
 use crate::input::{FileInput, StreamInput};
@@ -23,6 +23,9 @@ use crate::watch::Watched;
 
 /// What a map check leaves out.
 const EXTENTS: &str = "the bytes of memory extents; `snaptool verify` and --full read them";
+/// What a delta alone leaves open.
+pub(super) const STATE: &str = "whether the delta makes the state that memory root and content name, \
+                                and pages that are differences: that takes its parents, see --chain";
 /// What damage leaves unknown.
 const WHOLE: &str = "whether the parts agree with each other, the structure rules, the identities";
 const BEHIND: &str = "everything behind the damage: the input could be read only once";
@@ -97,15 +100,19 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
         collector.part(at, length, part);
     })?;
     let (mut from, mut to) = (u64::MAX, 0);
-    seeker.maps(&quick, |table| {
-        for entry in &table.entries {
+    let is_delta = seeker.header().parent.is_some();
+    for table in seeker.tables(&quick) {
+        for entry in &table?.entries {
             from = from.min(entry.offset);
             if let Some(counter) = &mut collector.counter {
-                let (size, pages) = (entry.size.into(), entry.data_pages.into());
-                counter.extent(entry.gpa, size, pages, entry.length);
+                let pages = (entry.data_pages.into(), entry.zero_pages.into());
+                counter.extent((entry.gpa, entry.size.into()), pages, entry.length);
+            }
+            if is_delta {
+                collector.differences(&seeker.head(&quick, entry)?);
             }
         }
-    })?;
+    }
     let index = seeker.index();
     if let Some(last) = index.maps.last() {
         to = last.offset.saturating_add(last.length);
@@ -120,6 +127,7 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
     identities(&mut collector, seeker.root().to_string(), index, seeker.size());
     collector.facts.checked = "map";
     collector.facts.not_checked = vec![EXTENTS];
+    collector.facts.not_checked.extend(is_delta.then_some(STATE));
     collector.facts.intact = true;
     Ok(collector.finish(true, quick.findings()))
 }
@@ -140,6 +148,10 @@ fn identities(collector: &mut Collector<'_>, root: String, index: &Index, size: 
     let totals = &index.totals;
     collector.memory.data_pages = Some(totals.pages_data);
     collector.memory.zero_pages = Some(totals.pages_zero);
+    collector.memory.inherited_pages = index.delta.map(|delta| delta.pages_inherited);
+    if index.delta.is_some() {
+        collector.memory.xor_pages.get_or_insert(0);
+    }
     collector.memory.extents = Some(totals.extents);
     collector.memory.stored_bytes = Some(totals.stored);
 }
@@ -176,6 +188,7 @@ fn stream(
             let root = verified.root().to_string();
             identities(&mut collector, root, verified.index(), verified.size());
             collector.facts.checked = "full";
+            collector.facts.not_checked.extend(verified.unsettled().map(|_| STATE));
             collector.facts.intact = true;
             Ok((collector.finish(true, verified.findings()), None))
         }
@@ -301,9 +314,21 @@ fn claimed_header(claim: &HeaderFacts) -> facts::Header {
         incompatible,
         compatible,
         version,
+        parent,
         ..
     } = claim.clone();
-    facts::Header { version, producer, uuid, vm_name, vm_uuid, created, incompatible, compatible }
+    let parent = parent.map(parent_facts);
+    facts::Header {
+        version,
+        producer,
+        uuid,
+        vm_name,
+        vm_uuid,
+        created,
+        parent,
+        incompatible,
+        compatible,
+    }
 }
 
 fn index_facts(claim: &IndexFacts) -> facts::Index {

@@ -21,6 +21,9 @@ pub(super) struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'static str>,
     severity: &'static str,
+    /// The parent that it is about, if not the input itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     #[serde(rename = "where")]
     place: String,
     offset: Option<u64>,
@@ -41,6 +44,11 @@ impl Item {
     /// Whether this alone makes the answer no.
     pub(super) fn refuses(&self) -> bool {
         self.severity == "refuse"
+    }
+
+    /// That it is about this parent of the input.
+    pub(super) fn belongs_to(&mut self, parent: &str) {
+        self.parent = Some(parent.to_owned());
     }
 
     /// What bhyve would do, and what a person can do.
@@ -83,6 +91,9 @@ impl Item {
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = &self.parent {
+            write!(f, "its parent {parent}: ")?;
+        }
         f.write_str(&self.place)?;
         // The place of a rule has its offset in words already.
         if let (Some(offset), Some(_)) = (self.offset, self.fault) {
@@ -104,6 +115,7 @@ pub(super) fn from_error(error: &Error, path: &Path) -> Item {
         offset: Some(error.at()),
         message: source::words(error),
         bhyve: None,
+        parent: None,
         hint: source::hint(error, path),
         nameless: matches!(
             error.section(),
@@ -124,6 +136,7 @@ pub(super) fn root_differs(expected: Digest, found: Digest) -> Item {
         offset: None,
         message: fault.to_string(),
         bhyve: None,
+        parent: None,
         hint: fault.hint().map(str::to_owned),
         nameless: false,
         frame: false,
@@ -152,6 +165,7 @@ pub(super) fn from_rules(findings: &[Finding]) -> impl Iterator<Item = Item> {
             place,
             message,
             bhyve: Some(finding.rule.bhyve),
+            parent: None,
             hint: Some(finding.advice().to_owned()),
             nameless: false,
             frame: false,
