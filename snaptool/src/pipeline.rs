@@ -36,6 +36,7 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
     mut take: impl FnMut(R) -> anyhow::Result<()>,
     feed: impl FnOnce(&mut Give<'_, J>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    keep_memory();
     let (queue, jobs) = sync_channel(threads.saturating_mul(AHEAD));
     let (jobs, work) = (Mutex::new(jobs), &work);
     thread::scope(|scope| {
@@ -64,6 +65,16 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
         }
         Ok(done)
     })
+}
+
+/// Has the allocator of glibc keep what is freed between jobs. It gives blocks of a MiB back to the
+/// system one by one, and clears new ones, until it has seen a larger one come and go. Nothing of
+/// this one is touched; other allocators do not care.
+fn keep_memory() {
+    let mut block = Vec::<u8>::new();
+    // Where there is not so much memory, it goes without.
+    let _ = block.try_reserve_exact(16 << 20);
+    drop(std::hint::black_box(block));
 }
 
 type Jobs<J, R> = Mutex<Receiver<(J, SyncSender<R>)>>;

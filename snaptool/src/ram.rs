@@ -52,6 +52,23 @@ impl Place {
         self.runs.last().map_or(0, |(run, _)| run.end)
     }
 
+    /// The block in pieces of `step` bytes, a power of two, or itself if it is smaller. Those that
+    /// hold nothing are left out.
+    pub fn steps(&self, step: u64) -> impl Iterator<Item = Self> + '_ {
+        let step = step.min(self.size);
+        let starts = (0..self.size / step.max(1)).map(move |number| number * step);
+        starts.filter_map(move |start| {
+            let clip = |(run, at): &(Range<u64>, u64)| {
+                let from = start.max(*at);
+                let to = (start + step).min(at + (run.end - run.start));
+                let begin = run.start + from.checked_sub(*at)?;
+                (from < to).then(|| (begin..begin + (to - from), from - start))
+            };
+            let runs: Vec<_> = self.runs.iter().filter_map(clip).collect();
+            (!runs.is_empty()).then(|| Self { gpa: self.gpa + start, size: step, runs })
+        })
+    }
+
     /// Reads the block into as many bytes; what is no data in the file, or no RAM, is zero.
     ///
     /// # Errors
@@ -184,4 +201,24 @@ pub fn for_each_block(
     }
     progress.add(ram.len().saturating_sub(done));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_of_a_block_are_what_it_holds() {
+        let runs = vec![(100..0x1_8100, 0x1_0000), (0x2_0000..0x2_1000, 0x3_f000)];
+        let place = Place { gpa: 0x40_0000, size: 0x4_0000, runs };
+        let steps: Vec<_> = place.steps(0x1_0000).collect();
+        let seen: Vec<_> = steps.iter().map(|step| (step.gpa, step.size, &step.runs[..])).collect();
+        let expected: [(u64, u64, &[(Range<u64>, u64)]); 3] = [
+            (0x41_0000, 0x1_0000, &[(100..0x1_0064, 0)]),
+            (0x42_0000, 0x1_0000, &[(0x1_0064..0x1_8100, 0)]),
+            (0x43_0000, 0x1_0000, &[(0x2_0000..0x2_1000, 0xf000)]),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(place.steps(1 << 20).collect::<Vec<_>>(), [place]);
+    }
 }

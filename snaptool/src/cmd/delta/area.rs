@@ -104,46 +104,59 @@ fn seen<'a, 'b>(
             Ok(Seen::Stored(links, chain.area(gpa, size, listed.collect())))
         }
         Ram::File { set, .. } => {
-            bytes.resize(usize::try_from(size)?, 0);
-            if pieces.iter().map(|(_, piece)| piece.size()).sum::<u64>() < size {
-                bytes.fill(0);
+            let count = usize::try_from(size)?;
+            // Where nothing is read, what is left there of another area is never looked at.
+            bytes.resize(count.max(bytes.len()), 0);
+            let mut leaves = vec![None; count / PAGE];
+            let raw = pieces.iter().filter_map(|(_, piece)| match piece {
+                Piece::Raw(place) => Some(place),
+                Piece::Listed(..) => None,
+            });
+            for step in raw.flat_map(|place| place.steps(STEP)) {
+                let from = usize::try_from(step.gpa - gpa)?;
+                let to = from.saturating_add(usize::try_from(step.size)?);
+                let out = || anyhow::anyhow!("a block is not in its area");
+                let read = bytes.get_mut(from..to).ok_or_else(out)?;
+                step.read(&set.ram, read)?;
+                let leaves = leaves.get_mut(from / PAGE..to / PAGE).ok_or_else(out)?;
+                hash(read, leaves, beside.map(|beside| beside.after(from)));
             }
-            for (_, piece) in &pieces {
-                let Piece::Raw(place) = piece else { continue };
-                let from = usize::try_from(place.gpa() - gpa)?;
-                let to = from.saturating_add(usize::try_from(place.size())?);
-                let slot = bytes.get_mut(from..to);
-                place.read(&set.ram, slot.ok_or_else(|| anyhow::anyhow!("not in the area"))?)?;
-            }
-            let leaves = hashed(bytes, beside);
             Ok(Seen::Scanned(Scanned { gpa, size, bytes, leaves }))
         }
     }
 }
 
+/// Bytes that are read and hashed at once: they stay in the cache of a processor.
+const STEP: u64 = 128 << 10;
+
 /// Bytes out of a RAM file, hashed.
 struct Scanned<'b> {
     gpa: u64,
     size: u64,
+    /// Of pages that have a leaf.
     bytes: &'b [u8],
     leaves: Leaves,
 }
 
-/// The leaves of all pages. What is the same beside has the same leaf.
-fn hashed(bytes: &[u8], beside: Option<&Scanned<'_>>) -> Leaves {
-    let mut others = beside.map(|beside| beside.bytes.chunks_exact(PAGE).zip(&beside.leaves));
-    let pages = bytes.chunks_exact(PAGE);
-    let hash = |page: &[u8]| {
-        let other = others.as_mut().and_then(Iterator::next);
-        match other {
-            Some((other, leaf)) if other == page => *leaf,
+/// Sets the leaves of all pages that are not zero. What is the same beside has the same leaf.
+fn hash(bytes: &[u8], leaves: &mut [Option<Digest>], beside: Option<(&[u8], &[Option<Digest>])>) {
+    let (others, known) = beside.unwrap_or_default();
+    let mut beside = others.chunks_exact(PAGE).zip(known);
+    for (page, place) in bytes.chunks_exact(PAGE).zip(leaves) {
+        *place = match beside.next() {
+            Some((other, Some(leaf))) if other == page => Some(*leaf),
             _ => (page != ZERO).then(|| leaf(page)),
-        }
-    };
-    pages.map(hash).collect()
+        };
+    }
 }
 
 impl Scanned<'_> {
+    /// The bytes from there on, and their leaves.
+    fn after(&self, from: usize) -> (&[u8], &[Option<Digest>]) {
+        let bytes = self.bytes.get(from..).unwrap_or_default();
+        (bytes, self.leaves.get(from / PAGE..).unwrap_or_default())
+    }
+
     fn block(&self, wanted: &[usize]) -> Block {
         let mut data = Bitmap::new(self.leaves.len());
         let mut pages = Vec::with_capacity(wanted.len() * PAGE);
