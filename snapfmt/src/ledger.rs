@@ -275,3 +275,21 @@ impl Ledger {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn optional_parts_have_a_limit_together() {
+        let mut ledger = Ledger::new(Digest::of(&[]), Rest::Zero);
+        let digest = Digest::of(&[]);
+        let part = |kind, length| PartRef { kind, offset: 0, length, digest, record: None };
+        ledger.part(part(Kind::Config, limits::OPTIONAL_TOTAL / 2), 19).unwrap();
+        ledger.part(part(Kind::Other(kind::HOST), limits::OPTIONAL_TOTAL / 2), 19).unwrap();
+        let refused = ledger.part(part(Kind::Other(kind::OPTIONAL | 77), 192), 19).unwrap_err();
+        let Fault::OverLimit { what, found, limit } = refused else { panic!("{refused}") };
+        assert_eq!((what, found - limit), ("the size of all optional parts", 192));
+        assert_eq!(limit, 256 << 20);
+    }
+}

@@ -41,7 +41,8 @@ pub const INDEX_NVLIST: u32 = 4 << 20;
 pub const TEXT_PAYLOAD: u64 = 1 << 20;
 /// The payload of a DEVICE part, and a record: framebuffers of 32 MiB have been seen.
 pub const RECORD: u64 = 64 << 20;
-/// All records of a file together, and the nvlists of their parts: bounds the work of a quick check.
+/// All records of a file together, and the nvlists of their parts: bounds the work of a quick
+/// check.
 pub const RECORDS_TOTAL: u64 = 1 << 30;
 /// All optional parts of a file together, for the same reason.
 pub const OPTIONAL_TOTAL: u64 = 256 << 20;
@@ -81,8 +82,8 @@ pub const NVLIST_DEPTH: usize = 128;
 /// [`NVLIST_DEPTH`] it also bounds the work of walking a list level by level.
 pub const NVLIST_PAIRS: usize = 1 << 18;
 
-/// What counts against [`NVLIST_PAIRS`], in a list of a snapshot (§1.3.6): a record's fields are some
-/// 250 for each virtual CPU.
+/// What counts against [`NVLIST_PAIRS`], in a list of a snapshot (§1.3.6): a record's fields are
+/// some 250 for each virtual CPU.
 pub const SNAPSHOT_PAIRS: usize = 1 << 16;
 
 /// Bytes of a pair's name without its NUL. libnv's `NV_NAME_MAX` less the NUL.

@@ -165,9 +165,9 @@ impl Writer {
         part.and_then(|part| self.sink.put_listed(&part, None, out)).map_err(wrong)
     }
 
-    /// Appends an optional part out of another file of the same state, unchanged (§4.12). One that is
-    /// [bound](Kind::is_bound) to that file is left out by whoever calls this, who says so. It keeps
-    /// its side of memory: see [`Index::is_behind_memory`] and [`MemoryWriter::carry`].
+    /// Appends an optional part out of another file of the same state, unchanged (§4.12). One that
+    /// is [bound](Kind::is_bound) to that file is left out by whoever calls this, who says so. It
+    /// keeps its side of memory: see [`Index::is_behind_memory`] and [`MemoryWriter::carry`].
     ///
     /// # Errors
     /// A part that is not optional, or bound to its file, or out of order.
@@ -333,9 +333,10 @@ impl DeltaWriter {
     }
 
     /// Seals the file: appends the last MAP part, INDEX and the trailer. `memory_root` is that of
-    /// the state, which takes the parent to know: see
-    /// [`RootBuilder`](crate::memory::tree::RootBuilder) and [`crate::delta`]. A wrong one is
-    /// refused by whoever checks the chain.
+    /// the state, which takes the parent to know: see [`RootBuilder`] and [`crate::delta`]. A wrong
+    /// one is refused by whoever checks the chain.
+    ///
+    /// [`RootBuilder`]: crate::memory::tree::RootBuilder
     ///
     /// # Errors
     /// A `.meta` text that does not agree with the records.

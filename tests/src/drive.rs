@@ -234,8 +234,9 @@ pub fn write_to(
         sink(out);
         out.clear();
     };
-    let form = Form { compression, leaves: plan.leaves, aligned: plan.align == 4096 };
-    let mut writer = Writer::begin(&header, vm, &meta, form, &mut out)?;
+    let form = Form { compression, aligned: plan.align == 4096 };
+    let meta = plan.described.then_some(&meta);
+    let mut writer = Writer::begin(&header, vm, meta, form, &mut out)?;
     flush(&mut out);
     if let Some((kind, text)) = &plan.config {
         let config = ConfigText { kind: kind.clone(), text: text.clone(), files: Vec::new() };

@@ -32,8 +32,6 @@ pub struct Plan {
     pub blocks: Vec<Block>,
     /// How payloads are stored.
     pub compression: Compression,
-    /// Whether extents say the leaves of their pages.
-    pub leaves: bool,
 }
 
 impl Plan {
@@ -44,8 +42,7 @@ impl Plan {
     pub fn write(&self) -> Result<(Vec<u8>, Sealed), Error> {
         let mut out = Vec::new();
         let vm = self.vm.clone();
-        let Self { compression, leaves, .. } = *self;
-        let form = Form { compression, leaves, aligned: true };
+        let form = Form::from(self.compression);
         let mut writer = Writer::begin(&self.header, vm, &self.meta, form, &mut out)?;
         if let Some(config) = &self.config {
             writer.config(config, &mut out)?;
@@ -142,7 +139,7 @@ pub fn plans() -> Vec<Plan> {
             Vm { arch: AMD64.to_owned(), name: name.to_owned(), ncpus: 1, memflags: 0, memory };
         let meta = meta(&vm, generation, &records);
         let (config, blocks, compression) = (None, Vec::new(), Compression::None);
-        Plan { header: header(name), vm, meta, config, records, blocks, compression, leaves: false }
+        Plan { header: header(name), vm, meta, config, records, blocks, compression }
     };
     let low = || memory(&[(0, 1 << 20)]);
     let some = || {
@@ -157,7 +154,6 @@ pub fn plans() -> Vec<Plan> {
     raw.blocks = vec![block(0, 1 << 16, &[(0, 1)])];
     let mut packed = plan("packed", low(), 'B', some());
     packed.compression = Compression::Zstd(1);
-    packed.leaves = true;
     packed.blocks = vec![
         block(0, 1 << 16, &[(0, 1), (3, 0), (15, 9)]),
         block(1 << 18, 1 << 18, &[(1, 2), (2, 3), (63, 3)]),

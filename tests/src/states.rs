@@ -11,7 +11,7 @@ use snapfmt::memory::area::{Area, Areas, Placed};
 use snapfmt::memory::bitmap::Bitmap;
 use snapfmt::memory::block::Block;
 use snapfmt::memory::map::{MemoryMap, Segment};
-use snapfmt::memory::tree::RootBuilder;
+use snapfmt::memory::tree::{RootBuilder, leaf};
 use snapfmt::part::extent::Form;
 use snapfmt::part::map::MapEntry;
 use snapfmt::part::vm::{AMD64, Vm};
@@ -227,12 +227,18 @@ impl Side for Raw<'_> {
         Ok(None)
     }
 
-    fn leaves(&mut self) -> Result<Option<Leaves>, ChainError> {
-        Ok(None)
+    fn leaves(&mut self) -> Result<Leaves, ChainError> {
+        let count = self.size / PAGE as u64;
+        let mut leaves = vec![None; usize::try_from(count).unwrap()];
+        for (gpa, page) in self.state.block(self.gpa, self.size).iter() {
+            let index = usize::try_from((gpa - self.gpa) / PAGE as u64).unwrap();
+            leaves[index] = Some(leaf(page)).filter(|_| page.iter().any(|byte| *byte != 0));
+        }
+        Ok(leaves)
     }
 
-    fn pages(&mut self, _: Option<&[usize]>) -> Result<Read, ChainError> {
-        Ok(Read::new(self.state.block(self.gpa, self.size), None))
+    fn pages(&mut self, _: &[usize]) -> Result<Read, ChainError> {
+        Ok(Read::new(self.state.block(self.gpa, self.size)))
     }
 }
 
@@ -253,14 +259,20 @@ pub type Checked = (BTreeMap<u64, Vec<u8>>, Vec<Verified>);
 /// What is wrong with it.
 pub fn check(files: &[Vec<u8>]) -> Result<Checked, ChainError> {
     let mut pages = BTreeMap::new();
-    let checked = open(files)?.check(1 << 16, |block| {
+    let chain = open(files)?;
+    let contents = chain.contents();
+    let checked = chain.check(1 << 16, |block| {
         for (gpa, page) in block.iter() {
             pages.insert(gpa / PAGE as u64, page.to_vec());
         }
         Ok::<_, Infallible>(())
     });
     match checked {
-        Ok(verified) => Ok((pages, verified)),
+        Ok(verified) => {
+            let all: Vec<_> = verified.iter().map(|file| file.index().content).collect();
+            assert_eq!(contents.unwrap(), all, "known by lists alone");
+            Ok((pages, verified))
+        }
         Err(snapfmt::read::CheckError::Chain(error)) => Err(error),
         Err(snapfmt::read::CheckError::Taker(never)) => match never {},
     }
@@ -284,8 +296,8 @@ pub fn join(files: &[Vec<u8>], shape: Shape) -> (Vec<u8>, Sealed) {
         })
         .unwrap();
     let (mut out, head) = (Vec::new(), header(99, None));
-    let meta = meta.unwrap();
-    let mut writer = Writer::begin(&head, chain.vm().clone(), &meta, shape.form, &mut out).unwrap();
+    let mut writer =
+        Writer::begin(&head, chain.vm().clone(), meta.as_ref(), shape.form, &mut out).unwrap();
     for record in &records {
         let id = record.id();
         writer.record(&id.section, &id.name, record.bytes(), &mut out).unwrap();

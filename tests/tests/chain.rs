@@ -38,9 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => (page(), any::<u64>()).prop_map(|(page, seed)| Op::Noise(page, seed)),
         2 => (page(), 1..=255_u8).prop_map(|(page, byte)| Op::Pattern(page, byte)),
-        4 => (page(), 1..300_u16, any::<u64>()).prop_map(|(page, count, seed)| {
-            Op::Words(page, count, seed)
-        }),
+        4 => (page(), 1..300_u16, any::<u64>()).prop_map(|(at, n, seed)| Op::Words(at, n, seed)),
         2 => page().prop_map(Op::Zero),
     ]
 }
@@ -48,12 +46,10 @@ fn op() -> impl Strategy<Value = Op> {
 fn shape() -> impl Strategy<Value = Shape> {
     let compression = prop_oneof![Just(Compression::None), Just(Compression::Zstd(1))];
     let block = (16..=22_u32).prop_map(|bits| 1 << bits);
-    (compression, any::<bool>(), any::<bool>(), block).prop_map(
-        |(compression, leaves, aligned, block)| Shape {
-            form: Form { compression, leaves, aligned },
-            block,
-        },
-    )
+    (compression, any::<bool>(), block).prop_map(|(compression, aligned, block)| Shape {
+        form: Form { compression, aligned },
+        block,
+    })
 }
 
 fn random(seed: &mut u64) -> u64 {
@@ -175,8 +171,8 @@ fn raw(block: u64) -> Shape {
     Shape { form: Compression::None.into(), block }
 }
 
-fn zstd(block: u64, leaves: bool) -> Shape {
-    Shape { form: Form { leaves, ..Compression::Zstd(1).into() }, block }
+fn zstd(block: u64) -> Shape {
+    Shape { form: Compression::Zstd(1).into(), block }
 }
 
 /// A chain of as many files as asked for.
@@ -205,14 +201,12 @@ fn long(count: usize, shapes: &[Shape]) -> (Vec<State>, Vec<Vec<u8>>) {
 
 #[test]
 fn chains_of_one_to_twenty_files_join_to_the_state_of_each() {
-    for shapes in [
-        vec![raw(1 << 16)],
-        vec![zstd(1 << 20, true)],
-        vec![zstd(1 << 16, false), raw(1 << 22), zstd(1 << 18, true)],
-    ] {
+    for shapes in
+        [vec![raw(1 << 16)], vec![zstd(1 << 20)], vec![zstd(1 << 16), raw(1 << 22), zstd(1 << 18)]]
+    {
         let (states, files) = long(20, &shapes);
         for count in 1..=20 {
-            let (_, sealed) = join(&files[..count], zstd(1 << 20, false));
+            let (_, sealed) = join(&files[..count], zstd(1 << 20));
             let (_, full) = states[count - 1].full(0, raw(1 << 16)).unwrap();
             assert_eq!(sealed.index.content, full.index.content, "{count}");
         }
@@ -224,7 +218,7 @@ fn no_bit_of_a_small_chain_may_differ() {
     let base = after(&State::default(), &[Op::Pattern(3, 7), Op::Pattern(4, 1), Op::Pattern(5, 2)]);
     let next = after(&base, &[Op::Words(3, 2, 1), Op::Zero(4), Op::Pattern(9, 3)]);
     let last = after(&next, &[Op::Words(3, 2, 2), Op::Pattern(4, 8), Op::Words(9, 1, 5)]);
-    let shapes = [zstd(1 << 16, true), zstd(1 << 16, true), zstd(1 << 16, false)];
+    let shapes = [zstd(1 << 16), zstd(1 << 16), zstd(1 << 16)];
     let files = written(&[base, next, last.clone()], &shapes);
     assert!(check(&files).unwrap().0 == last.pages);
     let whole: usize = files.iter().map(Vec::len).sum();
@@ -255,7 +249,7 @@ fn no_bit_of_a_small_chain_may_differ() {
 fn a_delta_to_another_state_is_refused_before_a_page_is_read() {
     let base = after(&State::default(), &[Op::Pattern(3, 7)]);
     let other = after(&base, &[Op::Pattern(3, 8)]);
-    let shape = zstd(1 << 16, true);
+    let shape = zstd(1 << 16);
     let files = written(&[base, after(&other, &[])], &[shape, shape]);
     let stranger = other.full(0, shape).unwrap().0;
     let chain = [stranger.clone(), files[1].clone()];
@@ -282,8 +276,41 @@ fn a_delta_to_another_state_is_refused_before_a_page_is_read() {
 }
 
 #[test]
+fn a_state_that_is_not_what_its_file_says_is_known_before_a_page_is_read() {
+    let cases = tests::spec_rules::cases();
+    let case = cases.iter().find(|case| case.what == "another memory root").unwrap();
+    let files = [tests::spec_rules::chain(case.parent.unwrap()), vec![case.file.clone()]].concat();
+    let watched: Vec<_> = files.iter().map(|file| Watched::new(file)).collect();
+    let chain = snapfmt::read::Chain::open(watched.iter(), |_, _| ()).unwrap();
+    let error = chain.contents().unwrap_err();
+    assert_eq!(error.link, 1);
+    assert!(error.to_string().contains("§7.1.3"), "{error}");
+    for (watched, file) in watched.iter().zip(&files) {
+        let extents = tests::forge::places(file).into_iter().filter(|place| place.kind == 32);
+        for place in extents.filter(|place| place.payload < place.payload_end) {
+            let within = |&(at, len): &(u64, usize)| {
+                (at as usize) < place.payload_end && at as usize + len > place.payload
+            };
+            assert!(!watched.reads().iter().any(within), "{place:?}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_has_each_file_once_and_may_be_long() {
+    let (states, files) = long(70, &[zstd(1 << 16)]);
+    assert!(check(&files).unwrap().0 == states.last().unwrap().pages);
+    // A state that did not change names its own content (§13.1.4).
+    let same = written(&[states[0].clone(), states[0].clone()], &[zstd(1 << 16); 2]);
+    assert!(check(&same).is_ok());
+    let (link, error) = fault(open(&[same[0].clone(), same[1].clone(), same[1].clone()]));
+    assert_eq!(link, 2);
+    assert!(matches!(error.fault(), Fault::Value { rule: "§13.6", .. }), "{error}");
+}
+
+#[test]
 fn a_missing_or_damaged_link_is_named() {
-    let (_, files) = long(4, &[zstd(1 << 16, true)]);
+    let (_, files) = long(4, &[zstd(1 << 16)]);
     let without = |number: usize| {
         let mut files = files.clone();
         files.remove(number);

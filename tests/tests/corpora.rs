@@ -216,7 +216,15 @@ fn write_seeds() {
         put("open", &name, &file);
         put("split", &name, &file);
     }
+    let (list, payload) = (forge::List::new().text("vendor", "v"), vec![1]);
+    let part = |kind| (kind, list.clone(), payload.clone(), 1);
+    let undescribed = forge::Plan {
+        described: false,
+        optional: vec![part(0xa000_0077), part(0xc000_0077)],
+        ..forge::Plan::small_zstd()
+    };
     let forged = [
+        ("undescribed", undescribed),
         ("forged", forge::Plan::small()),
         ("delta", forge::Plan::small_delta()),
         ("differences", forge::Plan::small_xor()),

@@ -9,18 +9,19 @@
     clippy::cast_possible_truncation
 )]
 
+use snapfmt::delta::Side;
 use snapfmt::layout::header::Header;
 use snapfmt::memory::change::Change;
 use snapfmt::part::codec::Compression;
 use snapfmt::part::extent::{DeltaExtent, Form, Named};
 use snapfmt::part::map::MapEntry;
-use snapfmt::read::{Part, Seeker, survey};
+use snapfmt::read::{Chain, Part, Seeker, survey};
 use snapfmt::write::{DeltaWriter, MemoryWriter, Writer};
 use snapfmt::{Digest, Error};
 use tests::drive::{Watched, quick_then_map, walk, walk_in_chunks, write};
-use tests::forge::{Plan, list};
+use tests::forge::{List, Piece, Plan, Step, Value, forge_with};
 use tests::images;
-use tests::states::{header, vm};
+use tests::states::{check, header, vm};
 
 const SIZE: u64 = 64 << 10;
 
@@ -126,9 +127,8 @@ fn a_block_of_zero_pages_has_no_payload_and_no_leaves() {
     let mut change = Change::new(0, SIZE);
     change.zero(3).unwrap();
     for compression in [Compression::None, Compression::Zstd(1)] {
-        let form = Form { leaves: true, ..compression.into() };
-        let [extent] = &extents(&change, form)[..] else { panic!("one block") };
-        assert_eq!((extent.stored(), extent.head().leaves()), (0, None));
+        let [extent] = &extents(&change, compression)[..] else { panic!("one block") };
+        assert_eq!((extent.stored(), extent.head().leaves()), (0, &[][..]));
         assert!(extent.is_settled() && !extent.head().is_compressed());
         let named: Vec<_> = extent.head().named().collect();
         assert_eq!((named[2], named[3]), (Named::Not, Named::Zero));
@@ -155,9 +155,8 @@ fn leaves_are_known_from_frame_and_list_alone() {
             let read: usize = watched.reads()[before..].iter().map(|(_, len)| len).sum();
             assert!(read < 1500, "{read}");
             let extent = watching.extent(&quick, &entry).unwrap();
-            assert_eq!(head.leaves(), Some(&extent.leaves[..]));
+            assert_eq!(head.leaves(), &extent.leaves);
             assert_eq!((head.root(), head.is_compressed()), (extent.root, zstd));
-            assert!(extent.has_leaves);
         }
     }
 }
@@ -180,7 +179,7 @@ fn a_stream_needs_no_aligned_pages() {
 
 #[test]
 fn parts_after_memory_are_carried_behind_it() {
-    let late = vec![(0x8000_0077, list::List::default(), vec![7; 100], 1)];
+    let late = vec![(0x8000_0077, List::new(), vec![7; 100], 1)];
     let file = Plan { late, ..Plan::small() }.forge();
     let (parts, end) = walk_in_chunks(&file[..]);
     end.unwrap();
@@ -206,6 +205,24 @@ fn parts_after_memory_are_carried_behind_it() {
 }
 
 #[test]
+fn a_part_that_is_bound_to_its_file_is_not_carried() {
+    let file = Plan { optional: vec![(0xc000_0077, List::new(), vec![7], 1)], ..Plan::small() };
+    let (parts, end) = walk_in_chunks(&file.forge()[..]);
+    end.unwrap();
+    let mut others = parts.iter().filter_map(|part| match part {
+        Part::Other(part) => Some(part),
+        _ => None,
+    });
+    let part = others.next().unwrap();
+    assert!(part.kind().is_bound() && !part.kind().is_private());
+    let mut out = Vec::new();
+    let mut writer = begun(&header(1, None), Compression::None, &mut out);
+    let before = out.len();
+    says(&writer.carry(part, &mut out).unwrap_err(), "§4.12");
+    assert_eq!(out.len(), before);
+}
+
+#[test]
 fn a_survey_knows_the_extents_of_a_delta_also_without_its_header_block() {
     let plan = Plan::small_xor();
     for mut file in [plan.forge(), write(&plan, Compression::Zstd(3))] {
@@ -228,5 +245,80 @@ fn a_survey_knows_the_extents_of_a_delta_also_without_its_header_block() {
         assert_eq!((deltas, others, survey.errors().count()), (2, 0, 1));
         let parent = survey.header.unwrap().show().parent.clone();
         assert!(parent.is_some_and(|p| p.content.as_bytes() == &Plan::small().content()));
+    }
+}
+
+fn forged(plan: &Plan, change: impl Fn(&mut Piece)) -> Vec<u8> {
+    forge_with(plan, &mut |step| match step {
+        Step::Piece(piece) if piece.kind == 32 => change(piece),
+        _ => {}
+    })
+}
+
+#[test]
+fn leaves_that_do_not_make_the_root_are_refused_without_a_page() {
+    for plan in [Plan::small(), Plan::small_zstd()] {
+        let file = forged(&plan, |piece| {
+            let leaves = piece.list.get("leaves").cloned();
+            if let Some(Value::Bytes(mut leaves)) = leaves {
+                leaves[0] ^= 1;
+                piece.list.set("leaves", Value::Bytes(leaves));
+            }
+        });
+        let seeker = Seeker::open(&file[..]).unwrap();
+        let quick = seeker.quick(|_| ()).unwrap();
+        for entry in entries(&seeker) {
+            let error = seeker.head(&quick, &entry).unwrap_err();
+            assert!(error.to_string().contains("§6.2.8"), "{error}");
+        }
+        says(&walk(&file).unwrap_err(), "§6.2.8");
+    }
+}
+
+#[test]
+fn pages_beside_differences_are_held_against_their_leaves_without_the_parent() {
+    let plan = Plan::small_xor();
+    walk(&plan.forge()).unwrap();
+    let file = forged(&plan, |piece| {
+        if piece.list.get("xor").is_some() {
+            // Page 1 is a difference, page 2 is none.
+            let mut pages = zstd::bulk::decompress(&piece.payload, 8192).unwrap();
+            pages[5000] ^= 1;
+            piece.payload = zstd::bulk::compress(&pages, 3).unwrap();
+        }
+    });
+    says(&walk(&file).unwrap_err(), "§6.2.8");
+    // What differs in a difference is found with the parent, and not before.
+    let file = forged(&plan, |piece| {
+        if piece.list.get("xor").is_some() {
+            let mut pages = zstd::bulk::decompress(&piece.payload, 8192).unwrap();
+            pages[50] ^= 1;
+            piece.payload = zstd::bulk::compress(&pages, 3).unwrap();
+        }
+    });
+    assert_eq!(walk(&file).unwrap().unsettled().map(|open| open.pages), Some(1));
+    let error = check(&[Plan::small().forge(), file]).unwrap_err();
+    assert!(error.link == 1 && error.to_string().contains("§6.2.8"), "{error}");
+}
+
+#[test]
+fn a_page_read_by_itself_is_held_against_its_leaf() {
+    let file = Plan::small().forge();
+    let entry = entries(&Seeker::open(&file[..]).unwrap())[0];
+    // Two pages are stored, raw, at the end of the part.
+    let first = (entry.offset + entry.length) as usize - 8192;
+    let wanted = |file: &[u8], wanted: &[usize]| {
+        let chain = Chain::open([file], |_, _| ()).unwrap();
+        let mut area = chain.area(entry.gpa, entry.size.into(), vec![(0, entry)]);
+        area.pages(wanted).map(|read| read.iter().map(|page| page.0).collect::<Vec<_>>())
+    };
+    assert_eq!(wanted(&file, &[1, 2]).unwrap(), [4096]);
+    for (byte, refused) in [(first, 1), (first + 4096, 15)] {
+        let mut copy = file.clone();
+        copy[byte] ^= 1;
+        let error = wanted(&copy, &[refused]).unwrap_err();
+        assert!(error.to_string().contains("§6.2.8"), "{error}");
+        // The other one is as good as ever, and nobody asked for this one.
+        assert_eq!(wanted(&copy, &[16 - refused]).unwrap().len(), 1);
     }
 }

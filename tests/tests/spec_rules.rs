@@ -119,7 +119,7 @@ fn the_library_writes_the_very_bytes_that_the_spec_gives() {
         plan(|p| p.vm_uuid = Some("00112233-4455-6677-8899-aabbccddeeff".to_owned())),
         plan(|p| p.records[1].bytes.clear()),
         plan(|p| p.arch = "arm64".to_owned()),
-        plan(|p| p.leaves = false),
+        plan(|p| p.described = false),
         plan(|p| p.align = 1),
         Plan::small_delta(),
     ];
@@ -160,30 +160,27 @@ fn sizes_at_their_limits_are_believed() {
 #[test]
 fn records_of_more_than_one_gibibyte_are_refused() {
     let zeros = vec![0; 64 << 20];
-    let record = |name: &str, bytes: &[u8]| {
-        let list = List::new()
-            .text("section", "devices")
-            .text("name", name)
-            .number("size", bytes.len() as u64)
-            .bytes("sha256", &tree::sum(&[bytes]))
-            .text("encoding", "zstd");
-        Piece::new(16, list, zstd::bulk::compress(bytes, 1).unwrap())
-    };
-    let largest = record("", &zeros);
+    let list = List::new()
+        .text("section", "devices")
+        .text("name", "d00")
+        .number("size", zeros.len() as u64)
+        .bytes("sha256", &tree::sum(&[&zeros]))
+        .text("encoding", "zstd");
+    let size = list.pack().len() as u64;
+    let largest = Piece::new(16, list, zstd::bulk::compress(&zeros, 1).unwrap());
     let file = pieces(|pieces| {
         let at = pieces.iter().position(|piece| piece.kind == 16).unwrap();
         for number in 0..16 {
             let mut piece = largest.clone();
-            piece.list.set("name", text(&format!("d{number}")));
-            pieces.insert(at, piece);
+            piece.list.set("name", text(&format!("d{number:02}")));
+            pieces.insert(at + number, piece);
         }
-        pieces.insert(at + 16, record("last", &[0; 64]));
     });
     let error = walk(&file).unwrap_err();
-    assert_eq!(error.section().to_string(), "device record devices/last");
+    assert_eq!(error.section().to_string(), "device record devices/d15");
     let limit = snapfmt::Fault::OverLimit {
-        what: "the size of all records",
-        found: (1 << 30) + 64,
+        what: "the size of all records and their nvlists",
+        found: (1 << 30) + 16 * size,
         limit: 1 << 30,
     };
     assert_eq!(error.fault(), &limit);

@@ -170,7 +170,7 @@ fn memory_that_could_not_be_read_is_not_written() {
 fn what_is_refused_leaves_no_trace() {
     let mut out = Vec::new();
     let (header, vm, meta) = begun();
-    let form = Form { leaves: true, ..Compression::None.into() };
+    let form = Form::from(Compression::None);
     let mut writer = Writer::begin(&header, vm, &meta, form, &mut out).unwrap();
     let config = ConfigText {
         kind: "command-line".to_owned(),

@@ -32,8 +32,8 @@ pub const RECORD_NAME: usize = limits::RECORD_NAME;
 /// header.
 pub const RECORD: u64 = limits::RECORD;
 
-/// All records together: bounds the work of whoever reads them. A snapshot file has to have room for
-/// them and for what it says of each, which is below a KiB.
+/// All records together: bounds the work of whoever reads them. A snapshot file has to have room
+/// for them and for what it says of each, which is below a KiB.
 pub const RECORDS_TOTAL: u64 = limits::RECORDS_TOTAL - ((RECORDS as u64) << 10);
 
 /// The largest `memflags`, which is an `int` in bhyve.

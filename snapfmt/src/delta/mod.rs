@@ -79,8 +79,8 @@ pub struct Outcome {
     pub change: Option<Change>,
 }
 
-/// Compares the aligned area of `size` bytes at `gpa`. Of the new state, pages that changed are read;
-/// of the parent's, only those that a difference may be taken from.
+/// Compares the aligned area of `size` bytes at `gpa`. Of the new state, pages that changed are
+/// read; of the parent's, only those that a difference may be taken from.
 ///
 /// # Errors
 /// What the sides say.

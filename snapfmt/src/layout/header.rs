@@ -53,8 +53,8 @@ pub struct Header {
     /// Features without which the file cannot be read (§9.3). This library knows [`DELTA`].
     #[serde(default)]
     pub incompatible: Vec<String>,
-    /// Features that a reader may ignore. Version 1 knows none: a tool that writes another file from
-    /// this one leaves them out (§3.7).
+    /// Features that a reader may ignore. Version 1 knows none: a tool that writes another file
+    /// from this one leaves them out (§3.7).
     #[serde(default)]
     pub compatible: Vec<String>,
 }

@@ -7,8 +7,8 @@ use crate::limits;
 /// Set in the type of a part that a reader may carry along without knowing it (§4.12).
 pub const OPTIONAL: u32 = 1 << 31;
 
-/// Set in the type of an optional part that speaks of its file's own parts or bytes, and is left out
-/// of any other file (§4.12).
+/// Set in the type of an optional part that speaks of its file's own parts or bytes, and is left
+/// out of any other file (§4.12).
 pub const BOUND: u32 = 1 << 30;
 
 /// Set in the type of an optional part that some vendor made up (§4.13).

@@ -233,8 +233,8 @@ impl Options {
         Self { flags: None, ..self }
     }
 
-    /// Pairs, elements of list arrays and elements of string arrays, those inside counted, may come to
-    /// this many, if that is less than [`crate::limits::NVLIST_PAIRS`].
+    /// Pairs, elements of list arrays and elements of string arrays, those inside counted, may come
+    /// to this many, if that is less than [`crate::limits::NVLIST_PAIRS`].
     #[must_use]
     pub const fn pairs(self, limit: usize) -> Self {
         let most = crate::limits::NVLIST_PAIRS;

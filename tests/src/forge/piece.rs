@@ -128,7 +128,7 @@ impl Piece {
         if stored.is_some() {
             list = list.bytes("root", &root);
         }
-        if plan.leaves && !pages.is_empty() {
+        if !pages.is_empty() {
             let leaves: Vec<u8> = pages.values().flat_map(|page| leaf(page)).collect();
             list = list.bytes("leaves", &leaves);
         }
@@ -194,7 +194,10 @@ impl Plan {
             .with("gpa", Value::Numbers(gpa))
             .with("len", Value::Numbers(len));
         let meta = List::new().text("generation", &self.generation.to_string());
-        let mut pieces = vec![Piece::new(1, vm, Vec::new()), Piece::new(2, meta, self.meta_text())];
+        let mut pieces = vec![Piece::new(1, vm, Vec::new())];
+        if self.described {
+            pieces.push(Piece::new(2, meta, self.meta_text()));
+        }
         if let Some((kind, text)) = &self.config {
             pieces.push(Piece::new(0x8000_0003, List::new().text("kind", kind), text.clone()));
         }

@@ -75,6 +75,8 @@ pub struct Plan {
     pub memflags: u64,
     /// Its segments of memory: addresses and lengths.
     pub segments: Vec<(u64, u64)>,
+    /// Whether there is META: the state came as three files.
+    pub described: bool,
     /// `A` or `B`.
     pub generation: char,
     /// The text of `.meta`, where it is not the one that fits.
@@ -95,8 +97,6 @@ pub struct Plan {
     pub zstd: bool,
     /// The alignment of pages that are not compressed.
     pub align: u32,
-    /// Whether extents state the leaves of their pages.
-    pub leaves: bool,
 }
 
 /// An optional part: type, pairs, payload, alignment.
@@ -126,6 +126,7 @@ impl Plan {
             ncpus: 2,
             memflags: 0,
             segments: SEGMENTS.to_vec(),
+            described: true,
             generation: 'B',
             meta: None,
             config: Some(("command-line".to_owned(), b"bhyve -c 2 vm0".to_vec())),
@@ -139,7 +140,6 @@ impl Plan {
             per_map: 4096,
             zstd: false,
             align: 4096,
-            leaves: true,
         }
     }
 

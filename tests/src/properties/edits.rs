@@ -38,8 +38,11 @@ const NUMBERS: [u64; 16] = [
 
 /// An optional part of no known type.
 const UNKNOWN: u32 = 0x8000_0077;
+const BOUND: u32 = 0xc000_0077;
+const PRIVATE: u32 = 0xa000_0077;
 
-const KINDS: [u32; 10] = [VM, META, CONFIG, HOST, DEVICE, EXTENT, MAP, INDEX, UNKNOWN, 77];
+const KINDS: [u32; 12] =
+    [VM, META, CONFIG, HOST, DEVICE, EXTENT, MAP, INDEX, UNKNOWN, BOUND, PRIVATE, 77];
 
 /// The images that are changed.
 pub(crate) fn bases() -> &'static [Image] {
@@ -54,8 +57,8 @@ pub(crate) fn bases() -> &'static [Image] {
         let forged = [
             forge::Plan::small_zstd(),
             forge::Plan::small_delta(),
-            forge::Plan { leaves: false, ..forge::Plan::small_xor() },
             forge::Plan::small_xor(),
+            forge::Plan { described: false, ..forge::Plan::small_zstd() },
         ];
         images.extend(forged.map(|plan| Image::parse(&plan.forge()).expect("its parts")));
         images
@@ -76,7 +79,7 @@ pub(super) fn chains() -> &'static [Vec<Image>] {
             "a delta to a delta",
             "a delta in blocks of other sizes",
             "a delta without extents",
-            "a delta without leaves",
+            "a delta that changes nothing",
         ]
         .map(chain)
         .into()
@@ -86,8 +89,8 @@ pub(super) fn chains() -> &'static [Vec<Image>] {
 /// The image with a HOST part and one of a type that nobody knows.
 fn with_optional_parts(image: &Image) -> Image {
     let mut image = image.clone();
-    for (place, kind) in [(3, HOST), (3, UNKNOWN), (image.parts.len() + 1, UNKNOWN)] {
-        let nvlist = Nvlist::builder().string("from", "another").pack().expect("a list");
+    for (place, kind) in [(3, HOST), (3, BOUND), (image.parts.len() + 1, PRIVATE)] {
+        let nvlist = Nvlist::builder().string("vendor", "another").pack().expect("a list");
         let (flags, alignment, payload) = (0, 1, b"optional".to_vec());
         image.parts.insert(place, Part { kind, flags, alignment, nvlist, payload });
     }
@@ -246,6 +249,7 @@ fn changed(list: &Nvlist, u: &mut Unstructured<'_>) -> Result<Nvlist> {
                 "x",
                 "root",
                 "leaves",
+                "vendor",
                 "zero",
                 "xor",
                 "delta_root",

@@ -184,6 +184,17 @@ fn conforms(file: &[u8], parts: &[Part]) {
             let [list, other] = lists.map(|list| Nvlist::unpack(list, &Options::new()));
             assert_eq!(list, other, "INDEX by hand");
         }
+        if part.kind == reseal::EXTENT {
+            let [leaves, data] = ["leaves", "data"].map(|name| reseal::bytes(&part.nvlist, name));
+            let pages = data.iter().map(|byte| byte.count_ones() as usize).sum::<usize>();
+            assert_eq!(leaves.len(), 32 * pages, "a leaf for each data page (§6.2.10)");
+        }
+        if part.kind >> 31 == 0 {
+            assert!(part.kind >> 29 == 0, "a mandatory part that is bound or private (§4.12)");
+        } else if part.kind >> 29 & 1 == 1 {
+            let vendor = reseal::bytes(&part.nvlist, "vendor").len();
+            assert!((2..=64).contains(&vendor), "the vendor of a private part (§4.13)");
+        }
         let known = part.kind & 1 << 31 == 0 || part.kind == reseal::CONFIG;
         if known {
             let list = Nvlist::unpack(&part.nvlist, &Options::new()).expect("a list");
@@ -193,7 +204,7 @@ fn conforms(file: &[u8], parts: &[Part]) {
     let of = |kind| image.parts.iter().filter(|part| part.kind == kind).count();
     for (kind, least) in [
         (reseal::VM, 1),
-        (reseal::META, 1),
+        (reseal::META, 0),
         (reseal::INDEX, 1),
         (reseal::CONFIG, 0),
         (reseal::HOST, 0),
@@ -265,8 +276,14 @@ pub(super) fn written(
         match part {
             Part::Meta(found) => meta = Some(found),
             Part::Config(found) => config = Some(found),
-            Part::Other(found) if memory => late.push(found),
-            Part::Other(found) => others.push(found),
+            Part::Other(found) => {
+                assert_eq!(verified.index().is_behind_memory(found.offset()), memory);
+                match found.kind().is_bound() {
+                    true => {}
+                    false if memory => late.push(found),
+                    false => others.push(found),
+                }
+            }
             Part::Record(found) => {
                 records.push(found);
                 memory = true;
@@ -275,7 +292,6 @@ pub(super) fn written(
             _ => {}
         }
     }
-    let Some(meta) = meta else { panic!("no .meta") };
     let mut out = Vec::new();
     let vm = verified.vm().clone();
     let write = |out: &mut Vec<u8>| {

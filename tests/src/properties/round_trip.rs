@@ -108,8 +108,7 @@ fn plan(u: &mut Unstructured<'_>) -> Result<(Plan, bool)> {
     };
     let meta = images::meta(&vm, generation, &records);
     let good = good_name && good_records && good_header && good_config;
-    let leaves = u.arbitrary()?;
-    Ok((Plan { header, vm, meta, config, records, blocks, compression, leaves }, good))
+    Ok((Plan { header, vm, meta, config, records, blocks, compression }, good))
 }
 
 /// Some text, and whether it is surely a legal one.

@@ -139,7 +139,6 @@ fn pack(text: &[u8], meta: &Meta, kern_len: u64) {
         config: None,
         blocks: vec![images::block(0, 1 << 16, &[(0, 1)])],
         compression: Compression::Zstd(1),
-        leaves: true,
         records,
         vm,
     };

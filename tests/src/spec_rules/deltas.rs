@@ -40,7 +40,6 @@ pub(super) fn header() -> Vec<Case> {
     let wrong = ("value", "§13.1", HEADER);
     let pair = ("pair", "§5", HEADER);
     let set = |name: &str, value: Value| parent(|list| list.set(name, value.clone()));
-    let own = small.content().to_vec();
     vec![
         case("13.1", "a parent without the feature", wrong, {
             head_of(&small, |head| head.list.drop("incompatible"))
@@ -65,9 +64,6 @@ pub(super) fn header() -> Vec<Case> {
         case("13.1.1", "no content", pair, parent(|list| list.drop("content"))),
         case("13.1.1", "content of 31 bytes", pair, set("content", Value::Bytes(vec![1; 31]))),
         case("13.1.1", "content as text", pair, set("content", text(&"a".repeat(64)))),
-        case("13.1.1", "its own content", ("value", "§13.1.1", INDEX), {
-            set("content", Value::Bytes(own))
-        }),
         case("13.1.2", "a UUID with a g", ("value", "§3", HEADER), {
             set("uuid", text("00112233-4455-6677-8899-aabbccddeefg"))
         }),
@@ -156,6 +152,7 @@ pub(super) fn extents() -> Vec<Case> {
 
 pub(super) fn differences() -> Vec<Case> {
     let (xor, raw) = (Plan::small_xor(), Plan::small_delta());
+    let root = ("digest", "§6.2.8", AT_0);
     let bitmap = |what: &str, bits: &[u8]| {
         let file = first(&xor, |piece| piece.list.set("xor", Value::Bytes(bits.to_vec())));
         case("13.2.2", what, ("value", "§13.2.2", AT_0), file)
@@ -166,6 +163,16 @@ pub(super) fn differences() -> Vec<Case> {
         bitmap("a byte more", &[2, 0, 0]),
         bitmap("a zero page", &[2, 128]),
         bitmap("an inherited page", &[2, 1]),
+        case("6.2.10", "no leaves with differences", ("value", "§6.2.10", AT_0), {
+            first(&xor, |piece| piece.list.drop("leaves"))
+        }),
+        case("6.2.8", "leaves with differences that are not the root's", root, {
+            first(&xor, |piece| leaf(piece, 0, [1; 32]))
+        }),
+        case("6.2.8", "another root with differences", root, {
+            first(&xor, |piece| piece.list.set("root", Value::Bytes(vec![1; 32])))
+        }),
+        case("6.2.8", "another page beside differences", root, beside()),
         case("13.2.2", "differences that are a number", ("pair", "§5", AT_0), {
             first(&xor, |piece| piece.list.set("xor", number(2)))
         }),
@@ -302,6 +309,34 @@ pub(super) fn chains() -> Vec<Case> {
         case("13.4", "a difference from another page", block, shifted).over(SMALL),
         case("13.4", "root and leaves of another page", block, lying).over(SMALL),
     ]
+}
+
+/// Another leaf in the place of number `index`.
+fn leaf(piece: &mut Piece, index: usize, leaf: [u8; 32]) {
+    let Some(Value::Bytes(leaves)) = piece.list.get("leaves") else { unreachable!() };
+    let mut leaves = leaves.clone();
+    leaves[32 * index..32 * index + 32].copy_from_slice(&leaf);
+    piece.list.set("leaves", Value::Bytes(leaves));
+}
+
+/// A delta with differences whose other page has not the leaf that list, root and tables say.
+fn beside() -> Vec<u8> {
+    let xor = Plan::small_xor();
+    let mut said = xor.clone();
+    said.extents[0].pages.insert(2, page(8));
+    let of = |plan: &Plan| {
+        let mut found = None;
+        forge_with(plan, &mut |step| {
+            if let Step::Piece(piece) = step
+                && piece.list.get("xor").is_some()
+            {
+                found = Some(piece.payload.clone());
+            }
+        });
+        found.unwrap()
+    };
+    let payload = of(&xor);
+    first(&said, |piece| piece.payload.clone_from(&payload))
 }
 
 /// The leaves of an extent's data pages.

@@ -1,8 +1,8 @@
 //! Chapters 1, 3 and 9: conventions, the header block, features.
 
-use crate::forge::{List, Value, places};
+use crate::forge::{List, Piece, Value, places};
 
-use super::{Case, case, head, number, pair, piece, text};
+use super::{Case, case, head, number, pair, piece, pieces, text};
 
 const HEADER: &str = "header block";
 
@@ -27,6 +27,17 @@ fn padding(kind: u32, before_payload: bool) -> Vec<u8> {
     assert_eq!(file[at], 0);
     file[at] = 1;
     file
+}
+
+/// The small file with an optional part whose list has so many pairs and elements (§1.3.6).
+pub(super) fn elements(count: usize) -> Vec<u8> {
+    // One pair, one list in an array, one pair in that; the rest are empty strings.
+    let texts = Value::Texts(vec![String::new(); count - 3]);
+    let list = List::new().with("lists", Value::Lists(vec![List::new().with("texts", texts)]));
+    pieces(|pieces| {
+        let at = pieces.iter().position(|piece| piece.kind == 16).unwrap();
+        pieces.insert(at, Piece::new(0x8000_0077, list.clone(), Vec::new()));
+    })
 }
 
 pub(super) fn conventions() -> Vec<Case> {
@@ -79,6 +90,12 @@ pub(super) fn conventions() -> Vec<Case> {
         ),
         case("1.3.1", "an item count where there are no items", form, counted),
         case("1.3.1", "a nested list that claims more than it has", index_form, loose),
+        case(
+            "1.3.6",
+            "65537 pairs and elements",
+            ("nvlist", "§1.3", "optional (0x80000077) part"),
+            elements(65537),
+        ),
         case("1.5", "text not UTF-8", ("pair", "not UTF-8", "VM part"), pair(1, "name", latin1)),
         case("1.5", "NUL in text", nvlist, pair(1, "name", nul)),
         case("1.6", "padding after VM", not_zero("VM part"), padding(1, false)),

@@ -92,7 +92,13 @@ pub(super) fn leaves() -> Vec<Case> {
             piece.list.set("leaves", Value::Bytes(leaves));
         })
     };
+    let without = |plan: &Plan| first(plan, |piece| piece.list.drop("leaves"));
     vec![
+        case("6.2.10", "no leaves", value, without(&raw)),
+        case("6.2.10", "no leaves, zstd", value, without(&Plan::small_zstd())),
+        case("6.2.10", "leaves as text", ("pair", "§5", AT_0), {
+            first(&raw, |piece| piece.list.set("leaves", text("leaves")))
+        }),
         case("6.2.10", "a leaf less", value, changed(&raw, |leaves| leaves.truncate(32))),
         case("6.2.10", "a leaf more", value, changed(&raw, |leaves| leaves.extend([0; 32]))),
         case("6.2.10", "a byte less", value, changed(&raw, |leaves| leaves.truncate(63))),
@@ -214,6 +220,16 @@ fn dictionary() -> Vec<u8> {
     })
 }
 
+/// A frame without a window descriptor, with one of this exponent.
+pub(super) fn windowed(frame: &[u8], exponent: u8) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    // The frame header descriptor; its bit 5 says that there is none.
+    assert_eq!(frame[4] & 0x20, 0x20);
+    frame[4] &= !0x20;
+    frame.insert(5, exponent << 3);
+    frame
+}
+
 /// Bytes that do not compress.
 fn noise(len: u32) -> Vec<u8> {
     let mut state = 1_u64;
@@ -256,6 +272,7 @@ pub(super) fn zstd() -> Vec<Case> {
         stored("64 MiB of zeros", "another size", {
             zstd::bulk::compress(&vec![0; 64 << 20], 1).unwrap()
         }),
+        stored("a window of 128 MiB", "a window above", windowed(&good, 17)),
         case("6.6", "with a dictionary", ("zstd", "does not decompress", AT_0), dictionary()),
         stored("corrupt", "", corrupt),
     ]

@@ -7,6 +7,7 @@ use super::{Case, Seek, case, number, pieces, plan, text};
 const CONFIG: u32 = 0x8000_0003;
 const HOST: u32 = 0x8000_0004;
 const UNKNOWN: u32 = 0x8000_0077;
+const PRIVATE: u32 = 0xa000_0077;
 const OTHER: &str = "optional (0x80000077) part";
 
 fn at(pieces: &[Piece], kind: u32) -> usize {
@@ -99,13 +100,19 @@ pub(super) fn order() -> Vec<Case> {
             [Plan::small().forge(), vec![0]].concat(),
         ),
         case("2.2", "no VM", meta, without(1)),
-        case("2.2", "no META", config, without(2)),
+        case("2.2", "META after VM and CONFIG", meta, moved(CONFIG, 2)),
+        case("2.2", "META after a record", meta, {
+            pieces(|pieces| {
+                let (from, record) = (at(pieces, 2), at(pieces, 16));
+                let piece = pieces.remove(from);
+                pieces.insert(record, piece);
+            })
+        }),
         case("2.2", "no INDEX", none, without(48)),
         case("2.2", "VM twice", vm, doubled(1)),
         case("2.2", "META twice", meta, doubled(2)),
         case("2.2", "META before VM", meta, moved(2, 1)),
         case("2.2", "INDEX twice", ("magic", "trailer", "trailer"), doubled(48)),
-        case("2.2", "CONFIG before META", config, moved(CONFIG, 2)),
         case("2.2", "CONFIG twice", config, added(CONFIG, 1)),
         case("2.2", "HOST twice", order("optional (0x80000004) part"), added(HOST, 2)),
         case("2.2", "a record before CONFIG", config, moved(16, CONFIG)),
@@ -166,7 +173,31 @@ pub(super) fn counts() -> Vec<Case> {
         }
     });
     let record = "device record kern_structs/vrtc";
+    let said = |list: List| {
+        pieces(|pieces| {
+            pieces.insert(at(pieces, 16), Piece::new(PRIVATE, list.clone(), Vec::new()));
+        })
+    };
+    let of = |vendor: &str| said(List::new().text("vendor", vendor));
+    let private = "optional (0xa0000077) part";
+    let (no_pair, wrong) = (("pair", "§5", private), ("value", "§4.13", private));
     vec![
+        case(
+            "4.12",
+            "bound to the file, and mandatory",
+            ("unknown-part", "§4.12", "part frame"),
+            unknown(0x4000_0077),
+        ),
+        case("4.13", "private, and mandatory", ("unknown-part", "§4.12", "part frame"), {
+            unknown(0x2000_0077)
+        }),
+        case("4.13", "a private part without a vendor", no_pair, said(List::new())),
+        case("4.13", "a vendor that is a number", no_pair, said(List::new().number("vendor", 1))),
+        case("4.13", "a vendor that is not UTF-8", no_pair, {
+            said(List::new().with("vendor", super::Value::Text(vec![0xe9])))
+        }),
+        case("4.13", "a vendor without a name", wrong, of("")),
+        case("4.13", "a vendor of 64 bytes", wrong, of(&"v".repeat(64))),
         case("10", "65 optional parts", ("limit", "65", "optional (0x80000077) part"), optional),
         case("10", "1025 records", ("limit", "1025", "DEVICE part"), many.forge()),
         case("4.12", "type 3", ("unknown-part", "0x3 ", "part frame"), unknown(3)),

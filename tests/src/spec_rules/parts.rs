@@ -108,6 +108,14 @@ pub(super) fn meta() -> Vec<Case> {
         p.meta = Some(p.meta_text());
         p.records[0].section = "devices".to_owned();
     });
+    let mut kern_in_a = Plan::small_a();
+    kern_in_a.meta = Some(kern_in_a.meta_text());
+    kern_in_a.records[0].section = "kern_structs".to_owned();
+    let alone = plan(|p| {
+        p.described = false;
+        p.records[0].section = "structs".to_owned();
+    });
+    let in_structs = "device record structs/vrtc";
     let a_in_b = plan(|p| p.meta = Some(Plan::small_a().meta_text()));
     vec![
         case(
@@ -141,6 +149,8 @@ pub(super) fn meta() -> Vec<Case> {
         case("5.2.1", "one record less", index, missing.forge()),
         case("5.2.1", "section of a record", index, moved.forge()),
         case("5.4.1", "`structs` in generation B", index, structs.forge()),
+        case("5.4.1", "`kern_structs` in generation A", index, kern_in_a.forge()),
+        case("5.2.7", "`structs` without META", ("value", "§5.2.7", in_structs), alone.forge()),
         case("5.4.7", "order of records", index, swapped.forge()),
     ]
 }

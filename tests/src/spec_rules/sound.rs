@@ -2,7 +2,7 @@
 
 use crate::forge::{Extent, Fields, List, Plan, Record, Value};
 
-use super::{fields, head, number, pair, parts, plan};
+use super::{fields, head, header, memory, number, pair, parts, piece_of, plan};
 
 /// The plan of a sound file.
 pub struct Sound {
@@ -59,10 +59,42 @@ fn machines() -> Vec<Sound> {
 fn parts_of() -> Vec<Sound> {
     let unknown = List::new().number("n", 1);
     let carried = (0x8000_1234, unknown.clone(), vec![7; 100], 4096);
+    let of = List::new().text("vendor", &"v".repeat(63)).bytes("more", &[0xff]);
+    let (bound, private) =
+        ((0xc000_0077, unknown.clone(), vec![1], 1), (0xa000_0077, of, vec![2; 9], 1));
     let host = (0x8000_0004, unknown, Vec::new(), 1);
     vec![
         full("a MAP part for each extent", plan(|p| p.per_map = 1)),
         full("no CONFIG part", plan(|p| p.config = None)),
+        full("no META part", plan(|p| p.described = false)),
+        full("no META part, records in another order", {
+            plan(|p| {
+                p.described = false;
+                p.records.reverse();
+            })
+        }),
+        full(
+            "memory only",
+            plan(|p| {
+                p.described = false;
+                p.config = None;
+                p.records.clear();
+            }),
+        ),
+        full("a part that is bound to the file, and private ones on both sides of memory", {
+            plan(|p| {
+                p.optional = vec![bound, private.clone()];
+                p.late = vec![private];
+            })
+        }),
+        full("optional parts without records and memory", {
+            plan(|p| {
+                p.described = false;
+                p.records.clear();
+                p.extents.clear();
+                p.late = vec![carried.clone(), carried.clone()];
+            })
+        }),
         full("HOST and an optional part that is not known", {
             plan(|p| p.optional = vec![host, carried.clone()])
         }),
@@ -85,8 +117,6 @@ fn parts_of() -> Vec<Sound> {
 fn memories() -> Vec<Sound> {
     vec![
         full("no extents", plan(|p| p.extents.clear())),
-        full("no leaves", plan(|p| p.leaves = false)),
-        full("no leaves, compressed", Plan { leaves: false, ..Plan::small_zstd() }),
         full("pages that are not aligned", plan(|p| p.align = 1)),
         full("a block of 4 MiB whose pages are all data", {
             plan(|p| {
@@ -162,7 +192,8 @@ fn deltas() -> Vec<Sound> {
         over(SMALL, "a delta with a data page that did not change", {
             delta(|p| drop(p.extents[0].pages.insert(1, crate::forge::plan::page(1))))
         }),
-        over(SMALL, "a delta without leaves", Plan { leaves: false, ..Plan::small_xor() }),
+        over(SMALL, "a delta that changes nothing", Plan::small().child()),
+        over(SMALL, "a delta without META", Plan { described: false, ..Plan::small_xor() }),
         over(SMALL, "a delta whose pages are not aligned", delta(|p| p.align = 1)),
         over(SMALL, "a delta with a MAP part for each extent", delta(|p| p.per_map = 1)),
         over(SMALL, "a delta with an optional part after memory", {
@@ -196,11 +227,16 @@ pub fn sound_extensions() -> Vec<(&'static str, Vec<u8>)> {
     });
     let config = pair(0x8000_0003, "a-new-pair", number(1));
     let zeros = plan(|p| drop(p.extents[0].pages.insert(4, vec![0; 4096])));
+    let windowed = piece_of(&Plan::small_zstd(), 32, |piece| {
+        piece.payload = memory::windowed(&piece.payload, 16);
+    });
     vec![
         ("a pair and a compatible feature that are not known in the header block", head),
         ("a pair that is not known, and no UUID, in what a delta says of its parent", parent),
         ("a pair that is not known in CONFIG", config),
         ("a stored page of zeros", zeros.forge()),
         ("32768 values in .meta", parts::valued(32768)),
+        ("65536 pairs and elements of a list", header::elements(65536)),
+        ("a window of 64 MiB", windowed),
     ]
 }

@@ -10,6 +10,7 @@ mod large;
 mod manners;
 mod names;
 mod nvlist;
+mod partial;
 mod round_trip;
 mod streams;
 mod verdicts;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use tests::fixtures::fixtures;
+use tests::forge::Plan;
 
 use crate::kit::{Bench, FIXTURE, LARGE, SET};
 
@@ -90,4 +91,18 @@ fn reading_the_holes_changes_nothing() {
     let bench = Bench::fixture(FIXTURE);
     let (_, content) = bench.pack("", "a.snap");
     assert_eq!(bench.pack("--read-holes", "b.snap").1, content);
+}
+
+#[test]
+fn a_delta_is_not_unpacked_as_if_it_were_whole() {
+    let bench = Bench::fixture(FIXTURE);
+    let plan = Plan { records: Plan::complete().records, ..Plan::small_delta() };
+    fs::write(bench.path("d.snap"), plan.forge()).unwrap();
+    let refused = bench.run("unpack d.snap -o d");
+    assert!(refused.stderr.contains("this is a delta"), "{}", refused.stderr);
+    assert_eq!(refused.code(), Some(2));
+    assert!(SET.iter().all(|ending| !bench.path(format!("d{ending}")).exists()));
+    let json = bench.json("verify --json d.snap");
+    let open = json["not_checked"].to_string();
+    assert!(json["ok"] == true && open.contains("memory_root"), "{open}");
 }

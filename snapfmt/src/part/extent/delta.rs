@@ -90,8 +90,8 @@ impl DeltaExtent {
         self.head.entry((part.offset(), part.length(), part.digest()))
     }
 
-    /// The pages themselves: differences are applied to the parent's, and then checked against their
-    /// leaves (§6.2.8). Of the parent no other page is asked for.
+    /// The pages themselves: differences are applied to the parent's, and then checked against
+    /// their leaves (§6.2.8). Of the parent no other page is asked for.
     ///
     /// # Errors
     /// Pages that are not what the part asks for, and what `parent` says.

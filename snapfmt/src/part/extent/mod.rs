@@ -285,3 +285,6 @@ fn payload_size(found: usize, pages: usize, encoding: &str) -> Fault {
         rule: "§6.2.6",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,8 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
 }
 
 impl<S: ReadAt> StoredArea<'_, S> {
-    /// Only the wanted pages, each checked against its leaf; nothing if that cannot be done, because
-    /// a delta changed some.
+    /// Only the wanted pages, each checked against its leaf; nothing if that cannot be done,
+    /// because a delta changed some.
     fn single(&self, wanted: &[usize]) -> Result<Option<Block>, ChainError> {
         let mut data = Bitmap::new(usize::try_from(self.size / limits::PAGE as u64).unwrap_or(0));
         let mut pages = Vec::new();

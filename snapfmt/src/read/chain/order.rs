@@ -32,10 +32,10 @@ pub enum NoChain {
     Endless(usize),
 }
 
-/// A shortest chain for the candidate with the number `newest`, breadth first from the `content` that
-/// it wants: so a full file is taken before a delta of the same state. No file is looked at twice,
-/// whatever circle its parents make, and none is its own parent, also where its state did not
-/// change.
+/// A shortest chain for the candidate with the number `newest`, breadth first from the `content`
+/// that it wants: so a full file is taken before a delta of the same state. No file is looked at
+/// twice, whatever circle its parents make, and none is its own parent, also where its state did
+/// not change.
 ///
 /// # Errors
 /// A missing parent, and a search that has no end.
@@ -107,6 +107,8 @@ mod tests {
 
     #[test]
     fn a_circle_of_states_ends_the_search() {
+        // A delta that changed nothing is not its own parent.
+        assert_eq!(order(&[candidate(1, Some(1)), candidate(1, None)], 0), Ok(vec![1, 0]));
         // The VM returned to a state: its delta to itself is as good as any other.
         let files = [candidate(1, Some(2)), candidate(2, Some(1)), candidate(1, None)];
         assert_eq!(order(&files, 0), Ok(vec![2, 1, 0]));

@@ -24,8 +24,8 @@ use crate::watch::Watched;
 /// What a map check leaves out.
 const EXTENTS: &str = "the bytes of memory extents; `snaptool verify` and --full read them";
 /// What a delta alone leaves open.
-pub(super) const STATE: &str = "whether the delta makes the state that memory root and content name, \
-                                and pages that are differences: that takes its parents, see --chain";
+pub(super) const STATE: &str = "the state of a delta: memory_root, and pages that are stored as \
+                                differences; --chain finds its parents";
 /// What damage leaves unknown.
 const WHOLE: &str = "whether the parts agree with each other, the structure rules, the identities";
 const BEHIND: &str = "everything behind the damage: the input could be read only once";
