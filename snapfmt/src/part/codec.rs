@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_frame_without_its_size_is_refused() {
         let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
-        std::io::Write::write_all(&mut encoder, &[5; 8192]).unwrap();
+        io::Write::write_all(&mut encoder, &[5; 8192]).unwrap();
         let stored = encoder.finish().unwrap();
         let refused = decompress(&stored, 8192).unwrap_err();
         assert_eq!(refused, Fault::Zstd("the frame does not state its size"));

@@ -36,7 +36,7 @@ pub struct Args {
     #[command(flatten)]
     chain: Where,
     #[command(flatten)]
-    form: form::Options,
+    form: form::Storage,
     /// Replace what has the name of the output, or write on a disk.
     #[arg(short, long)]
     force: bool,

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    form: form::Options,
+    form: form::Storage,
     /// The VM's configuration, to keep with its state: a bhyve_config(5) file, or a file with the
     /// command line that started it.
     #[arg(long, value_name = "FILE")]

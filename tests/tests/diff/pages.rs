@@ -132,8 +132,7 @@ impl ReadAt for Counting<'_> {
 /// Bytes that are read to compare RAM, once all else is checked; what was found.
 fn cost(a: &[u8], b: &[u8]) -> (u64, Vec<Range>, Totals) {
     let count = Cell::new(0);
-    let [a, b] =
-        [a, b].map(|bytes| Chain::open([Counting(bytes, &count)], |_, _| ()).unwrap());
+    let [a, b] = [a, b].map(|bytes| Chain::open([Counting(bytes, &count)], |_, _| ()).unwrap());
     count.set(0);
     let mut found = Vec::new();
     let totals = compare(

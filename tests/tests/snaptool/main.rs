@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod atomic;
+mod deltas;
 mod kills;
 mod kit;
 mod large;

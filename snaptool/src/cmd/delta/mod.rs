@@ -58,7 +58,7 @@ pub struct Args {
     #[command(flatten)]
     chain: Where,
     #[command(flatten)]
-    form: form::Options,
+    form: form::Storage,
     /// The VM's configuration, to keep with the state of three files, as `pack` does.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

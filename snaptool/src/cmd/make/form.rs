@@ -10,7 +10,7 @@ use crate::text;
 
 /// How to store pages and records.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct Storage {
     /// How to store RAM and records: `none`, `zstd` or `zstd:LEVEL` (-7 to 19).
     #[arg(long, default_value = "zstd", value_name = "METHOD", allow_hyphen_values = true)]
     compress: Method,
@@ -19,7 +19,7 @@ pub(crate) struct Options {
     extent_size: ExtentSize,
 }
 
-impl Options {
+impl Storage {
     pub(crate) fn compression(self) -> Compression {
         self.compress.0
     }
