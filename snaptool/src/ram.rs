@@ -212,13 +212,13 @@ mod tests {
         let runs = vec![(100..0x1_8100, 0x1_0000), (0x2_0000..0x2_1000, 0x3_f000)];
         let place = Place { gpa: 0x40_0000, size: 0x4_0000, runs };
         let steps: Vec<_> = place.steps(0x1_0000).collect();
-        let seen: Vec<_> = steps.iter().map(|step| (step.gpa, step.size, &step.runs[..])).collect();
-        let expected: [(u64, u64, &[(Range<u64>, u64)]); 3] = [
-            (0x41_0000, 0x1_0000, &[(100..0x1_0064, 0)]),
-            (0x42_0000, 0x1_0000, &[(0x1_0064..0x1_8100, 0)]),
-            (0x43_0000, 0x1_0000, &[(0x2_0000..0x2_1000, 0xf000)]),
+        let step = |gpa, run| Place { gpa, size: 0x1_0000, runs: vec![run] };
+        let expected = [
+            step(0x41_0000, (100..0x1_0064, 0)),
+            step(0x42_0000, (0x1_0064..0x1_8100, 0)),
+            step(0x43_0000, (0x2_0000..0x2_1000, 0xf000)),
         ];
-        assert_eq!(seen, expected);
+        assert_eq!(steps, expected);
         assert_eq!(place.steps(1 << 20).collect::<Vec<_>>(), [place]);
     }
 }

@@ -46,8 +46,8 @@ pub(crate) fn compress(bytes: &[u8], compression: Compression) -> Result<Option<
     Ok((stored.len() < bytes.len()).then_some(stored))
 }
 
-// zstd's tables are larger than most payloads: made for each of them, they would take a good part of
-// the time.
+// zstd's tables are larger than most payloads: made for each of them, they would take a good part
+// of the time.
 thread_local! {
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };

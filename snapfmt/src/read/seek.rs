@@ -336,8 +336,8 @@ impl<S: ReadAt> Seeker<S> {
     }
 
     /// Reads some pages of an extent by themselves, by their numbers in the block, ascending, and
-    /// compares each with its leaf. Those that are no data are left out. Where pages are compressed,
-    /// all of the extent is read.
+    /// compares each with its leaf. Those that are no data are left out. Where pages are
+    /// compressed, all of the extent is read.
     pub(super) fn pages(
         &self,
         quick: &Quick,

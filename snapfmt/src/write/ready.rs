@@ -1,6 +1,6 @@
-//! Blocks of memory as parts, ready before their place in the file is known. Hashing and compressing
-//! them is nearly all the work of a writer, and needs nothing of it: callers that have threads spread
-//! it over them.
+//! Blocks of memory as parts, ready before their place in the file is known. Hashing and
+//! compressing them is nearly all the work of a writer, and needs nothing of it: callers that have
+//! threads spread it over them.
 
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};

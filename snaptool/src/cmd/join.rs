@@ -91,7 +91,7 @@ fn write(
         drain(&mut out, output)
     };
     pipeline::in_order(pipeline::threads(), work, take, |give| {
-        let checked = chain.check(args.form.extent_size(), |block| give(block));
+        let checked = chain.check(args.form.extent_size(), &mut *give);
         checked.map_err(|error| links.failed(error))
     })?;
     for part in copy::late(links, chain)? {

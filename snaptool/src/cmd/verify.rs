@@ -27,7 +27,7 @@ use crate::three::ThreeFiles;
 /// Says nothing when all is well. "Well" means intact and well formed: not that the state is one
 /// that a host survives, and not that nobody forged it (for that, compare --expect-root).
 ///
-/// A delta alone is checked as far as it goes; with --chain, all of it is, and its parents are, too.
+/// A delta alone is checked as far as it goes; with --chain, all of it is, and so are its parents.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::VERIFY)]
 #[allow(clippy::struct_excessive_bools)]

@@ -1,5 +1,5 @@
-//! Finds the parents of a delta (§13.6): by the `content` of what lies in some folders, whatever its
-//! name.
+//! Finds the parents of a delta (§13.6): by the `content` of what lies in some folders, whatever
+//! its name.
 
 use std::fs;
 use std::io;

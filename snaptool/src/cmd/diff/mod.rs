@@ -31,10 +31,10 @@ use crate::whole::Whole;
 
 /// Compares two snapshots: machine, records and RAM.
 ///
-/// Either may be a snapshot file, a delta whose parents --chain finds, or bhyve's three files. The answer is yes if both hold the same
-/// machine state, which is what `content` names: when and how they were written, the configuration
-/// and the wording of .meta are compared and shown, but do not count. Of two snapshot files, only
-/// those parts of RAM are read whose digests differ.
+/// Either may be a snapshot file, a delta whose parents --chain finds, or bhyve's three files. The
+/// answer is yes if both hold the same machine state, which is what `content` names: when and how
+/// they were written, the configuration and the wording of .meta are compared and shown, but do not
+/// count. Of two snapshot files, only those parts of RAM are read whose digests differ.
 ///
 /// Damage that is found is trouble. RAM with equal digests on both sides is not read: `snaptool
 /// verify` does that.

@@ -87,8 +87,8 @@ pub(super) fn root(map: &MemoryMap, gpa: u64, size: u64, pieces: &[Piece]) -> Di
     cover_root(map, gpa, size, blocks)
 }
 
-/// RAM in a snapshot file, or in a chain: pieces come from the maps, and extents are read only to be
-/// opened. Where a delta changed something, leaves are read, too.
+/// RAM in a snapshot file, or in a chain: pieces come from the maps, and extents are read only to
+/// be opened. Where a delta changed something, leaves are read, too.
 pub struct Stored<'a, S: ReadAt> {
     chain: &'a Chain<S>,
     wrong: &'a Wrong<'a>,

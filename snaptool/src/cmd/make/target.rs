@@ -47,8 +47,8 @@ pub(crate) fn open(
     Ok(output)
 }
 
-/// Refuses to write on an input, and to replace what may not be. `-o vm.ckp` is one letter away from
-/// `-o vm.ckp.snap`, and the RAM it would replace exists once.
+/// Refuses to write on an input, and to replace what may not be. `-o vm.ckp` is one letter away
+/// from `-o vm.ckp.snap`, and the RAM it would replace exists once.
 fn protect(
     path: &Path,
     output: &Output,
