@@ -3,9 +3,16 @@
 //! It appends bytes to a buffer that its caller empties wherever it likes; it knows no files. It
 //! holds one part at a time, and of the parts before only what the index needs.
 
+mod ready;
+
+pub use ready::{BlockPart, ChangePart, Encoder};
+
+use ready::Ready;
+
 use crate::agreement;
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
+use crate::layout::frame::Frame;
 use crate::layout::header::Header;
 use crate::layout::kind::Kind;
 use crate::layout::trailer::{self, Trailer};
@@ -15,9 +22,8 @@ use crate::memory::change::Change;
 use crate::memory::tree::Rest;
 use crate::part::config::ConfigText;
 use crate::part::device::{Chooser, Kept, Record, RecordId};
-use crate::part::extent::{Extent, Form};
+use crate::part::extent::Form;
 use crate::part::index::{Index, PartRef};
-use crate::part::map::MapEntry;
 use crate::part::meta::MetaText;
 use crate::part::vm::Vm;
 use crate::part::{Encoded, Intact};
@@ -58,11 +64,10 @@ impl Sink {
     /// Frames `part` and appends it to `out`. Gives its place and its frame digest.
     fn put(&mut self, part: &Encoded<'_>, out: &mut Vec<u8>) -> Result<PartRef, Fault> {
         self.ledger.admit(part.kind())?;
-        Ok(self.append(part, out))
+        Ok(self.append(part, &part.frame(), out))
     }
 
-    fn append(&mut self, part: &Encoded<'_>, out: &mut Vec<u8>) -> PartRef {
-        let frame = part.frame();
+    fn append(&mut self, part: &Encoded<'_>, frame: &Frame, out: &mut Vec<u8>) -> PartRef {
         let (bytes, digest) = frame.encode();
         let offset = self.offset;
         let spans = frame.spans(offset);
@@ -93,17 +98,21 @@ impl Sink {
         noted.inspect_err(|_| self.take_back(before, out))
     }
 
-    /// Appends an EXTENT part.
-    fn extent(
-        &mut self,
-        part: &Encoded<'_>,
-        entry: impl FnOnce(&PartRef) -> MapEntry,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    /// Appends an EXTENT part, after the MAP part that is due.
+    fn extent(&mut self, ready: &Ready<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.ledger.map_is_due() {
+            flush(self, out)?;
+        }
         let before = (self.offset, out.len());
-        let placed = self.put(part, out)?;
-        let noted = self.ledger.extent(entry(&placed), part.payload().len() as u64);
-        noted.inspect_err(|_| self.take_back(before, out))
+        let wrong = |fault: Fault| fault.at(before.0).within(ready.section());
+        self.ledger.admit(ready.part.kind()).map_err(wrong)?;
+        let placed = self.append(&ready.part, &ready.frame, out);
+        let entry = ready.entry((placed.offset, placed.length, placed.digest));
+        let noted = self.ledger.extent(entry, ready.part.payload().len() as u64);
+        noted.map_err(|fault| {
+            self.take_back(before, out);
+            wrong(fault)
+        })
     }
 
     /// Takes back the part that was appended last: what is refused leaves no trace in the file.
@@ -264,6 +273,10 @@ impl Writer {
         Err(fault.at(0).within(Section::Header))
     }
 
+    fn encoder(&self) -> Encoder {
+        Encoder::new(self.vm.memory.clone(), self.form)
+    }
+
     /// Seals the file: appends the last MAP part, INDEX and the trailer.
     fn finish(self, state: Option<Digest>, out: &mut Vec<u8>) -> Result<Sealed, Error> {
         let mut sink = self.sink;
@@ -271,7 +284,7 @@ impl Writer {
         let wrong = sink.error(Kind::Index);
         let index = sink.ledger.index(state).map_err(&wrong)?;
         let part = index.encode().map_err(&wrong)?;
-        let placed = sink.append(&part, out);
+        let placed = sink.append(&part, &part.frame(), out);
         let size = sink.offset + trailer::LEN as u64;
         let (index_at, index_len, root) = (placed.offset, placed.length, placed.digest);
         out.extend(Trailer { index_at, index_len, size, root }.encode());
@@ -292,18 +305,23 @@ impl MemoryWriter {
     /// Values that break the spec, and blocks that do not ascend.
     pub fn block(&mut self, block: &Block, out: &mut Vec<u8>) -> Result<(), Error> {
         let Writer { sink, vm, form, .. } = &mut self.0;
-        let at = sink.offset;
-        let place = Section::Extent { gpa: block.gpa };
-        let (part, root) = Extent::encode(block, &vm.memory, *form)
-            .map_err(|fault| fault.at(at).within(place.clone()))?;
-        if sink.ledger.map_is_due() {
-            flush(sink, out)?;
-        }
-        let entry = |placed: &PartRef| {
-            let (block, pages) = ((block.gpa, block.size), (block.data.count(), 0));
-            MapEntry::of(block, pages, root, (placed.offset, placed.length, placed.digest))
-        };
-        sink.extent(&part, entry, out).map_err(|fault| fault.at(at).within(place))
+        let wrong = |fault: Fault| fault.at(sink.offset).within(Section::Extent { gpa: block.gpa });
+        let ready = Ready::block(block, &vm.memory, *form).map_err(wrong)?;
+        sink.extent(&ready, out)
+    }
+
+    /// Makes parts of blocks for [`append`](Self::append), on any thread.
+    #[must_use]
+    pub fn encoder(&self) -> Encoder {
+        self.0.encoder()
+    }
+
+    /// Appends a block that is a part already, as [`block`](Self::block) does.
+    ///
+    /// # Errors
+    /// Blocks that do not ascend.
+    pub fn append(&mut self, part: &BlockPart, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.0.sink.extent(&part.0, out)
     }
 
     /// Appends an optional part that was found after memory, unchanged (§4.12); after all blocks.
@@ -337,19 +355,24 @@ impl DeltaWriter {
     /// Values that break the spec, and blocks that do not ascend.
     pub fn block(&mut self, change: &Change, out: &mut Vec<u8>) -> Result<(), Error> {
         let Writer { sink, vm, form, .. } = &mut self.0;
-        let at = sink.offset;
-        let place = Section::Extent { gpa: change.gpa() };
-        let (part, root) = Extent::encode_change(change, &vm.memory, *form)
-            .map_err(|fault| fault.at(at).within(place.clone()))?;
-        if sink.ledger.map_is_due() {
-            flush(sink, out)?;
-        }
-        let entry = |placed: &PartRef| {
-            let (data, zero, _) = change.counts();
-            let block = (change.gpa(), change.size());
-            MapEntry::of(block, (data, zero), root, (placed.offset, placed.length, placed.digest))
-        };
-        sink.extent(&part, entry, out).map_err(|fault| fault.at(at).within(place))
+        let gpa = change.gpa();
+        let wrong = |fault: Fault| fault.at(sink.offset).within(Section::Extent { gpa });
+        let ready = Ready::change(change, &vm.memory, *form).map_err(wrong)?;
+        sink.extent(&ready, out)
+    }
+
+    /// As [`MemoryWriter::encoder`].
+    #[must_use]
+    pub fn encoder(&self) -> Encoder {
+        self.0.encoder()
+    }
+
+    /// Appends a change that is a part already, as [`block`](Self::block) does.
+    ///
+    /// # Errors
+    /// Blocks that do not ascend.
+    pub fn append(&mut self, part: &ChangePart, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.0.sink.extent(&part.0, out)
     }
 
     /// As [`MemoryWriter::carry`].

@@ -7,7 +7,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cmd::{
-    completions, diff, explain, extract, host_facts, inspect, man, nvlist, pack, unpack, verify,
+    completions, delta, diff, explain, extract, host_facts, inspect, join, man, nvlist, pack,
+    unpack, verify,
 };
 use crate::exit::Answer;
 use crate::signal::Stop;
@@ -31,6 +32,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pack(pack::Args),
+    Delta(delta::Args),
+    Join(join::Args),
     Unpack(unpack::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -53,6 +56,8 @@ impl Cli {
     pub fn run(&self, stop: &Stop) -> anyhow::Result<Answer> {
         match &self.command {
             Command::Pack(args) => pack::run(args, stop),
+            Command::Delta(args) => delta::run(args, stop),
+            Command::Join(args) => join::run(args, stop),
             Command::Unpack(args) => unpack::run(args, stop),
             Command::Inspect(args) => inspect::run(args, stop),
             Command::Verify(args) => verify::run(args, stop),

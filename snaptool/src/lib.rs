@@ -3,6 +3,7 @@
 //! ```text
 //! main -> exit::run -> a command -> input, sparse   what it reads
 //!                                   output          what it publishes, whole or not at all
+//!                                   pipeline        threads
 //!                                   progress, text  what people see
 //!                                   signal          being told to stop
 //!                                   mdoc            the command line as a manual page
@@ -15,9 +16,11 @@ pub mod exit;
 mod gate;
 pub mod host;
 pub mod input;
+pub mod links;
 pub mod mdoc;
 mod node;
 pub mod output;
+pub mod pipeline;
 pub mod progress;
 pub mod ram;
 pub mod signal;
@@ -25,3 +28,5 @@ pub mod source;
 pub mod sparse;
 pub mod text;
 pub mod three;
+pub mod watch;
+mod whole;

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use snapfmt::Fault;
 use snapfmt::bhyve::limits;
-use snapfmt::bhyve::set::Files;
-use snapfmt::bhyve::{Finding, Meta, Record, Severity, check};
+use snapfmt::bhyve::set::{Files, RamLayout};
+use snapfmt::bhyve::{Finding, Generation, Meta, Record, Severity, check};
+use snapfmt::memory::map::{MemoryMap, Segment};
+use snapfmt::part::meta::MetaText;
+use snapfmt::part::vm::{AMD64, Vm};
 
-use crate::exit::{Hint as _, Trouble};
+use crate::exit::{Hint as _, Trouble, note, report};
 use crate::input::{FileInput, Input};
+use crate::node::Identity;
 use crate::signal::Stop;
 use crate::text;
 
@@ -69,6 +74,39 @@ impl ThreeFiles {
         self.findings.iter().filter(|finding| finding.severity() == Severity::Refuse)
     }
 
+    /// Says all findings on stderr, and whether none of them says that the set is damaged.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let mut sound = self.meta.is_some();
+        let base = text::path(&self.base);
+        for finding in &self.findings {
+            let message = format!("{base}: {finding}");
+            match finding.severity() {
+                Severity::Warn => note(&message),
+                Severity::Refuse => {
+                    report(&Trouble::new(message).hint(finding.advice()).into());
+                    sound = false;
+                }
+            }
+        }
+        sound
+    }
+
+    /// Which files these are.
+    pub(crate) fn identities(&self) -> [Identity; 3] {
+        [&self.ram, &self.kern, &self.meta_file].map(FileInput::identity)
+    }
+
+    /// `.meta`, as a snapshot file keeps it.
+    #[must_use]
+    pub fn meta_text(&self, meta: &Meta) -> MetaText {
+        let generation = match meta.generation {
+            Generation::A => 'A',
+            Generation::B => 'B',
+        };
+        MetaText { generation, text: self.text.clone() }
+    }
+
     /// The records in the order of `.kern`.
     #[must_use]
     pub fn records(&self) -> Vec<&Record> {
@@ -101,6 +139,17 @@ impl ThreeFiles {
         self.kern.unchanged_at(&files.kern)?;
         self.meta_file.unchanged_at(&files.meta)
     }
+}
+
+/// The machine that a `.meta` tells of.
+///
+/// # Errors
+/// Memory that no snapshot file describes; the structure rules refuse such a set.
+pub fn vm(meta: &Meta) -> Result<Vm, Fault> {
+    let segments = RamLayout::new(meta.vm.memsize).segments();
+    let memory = MemoryMap::new(segments.map(|s| Segment { gpa: s.gpa, len: s.len }).collect())?;
+    let (ncpus, memflags) = (meta.vm.ncpus.into(), meta.vm.memflags);
+    Ok(Vm { arch: AMD64.to_owned(), name: meta.vm.name.clone(), ncpus, memflags, memory })
 }
 
 /// What to say of a `.kern` or `.meta` that was named alone, if it belongs to a set.

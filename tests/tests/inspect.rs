@@ -10,6 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 use snaptool::cmd::inspect::{Args, inspect};
 use snaptool::exit::{Answer, hints};
+use snaptool::links::Where;
 use snaptool::progress::Options;
 use snaptool::signal::Stop;
 use tempfile::{TempDir, tempdir};
@@ -50,7 +51,14 @@ impl Given {
 
 fn run(input: &Path, path: &str, json: bool, full: bool) -> anyhow::Result<(Answer, Vec<u8>)> {
     let path = (!path.is_empty()).then(|| path.to_owned());
-    let args = Args { input: input.to_owned(), path, json, full, progress: Options::default() };
+    let args = Args {
+        input: input.to_owned(),
+        path,
+        json,
+        full,
+        chain: Where::default(),
+        progress: Options::default(),
+    };
     let mut out = Vec::new();
     let answer = inspect(&args, &Stop::never(), true, &mut out)?;
     Ok((answer, out))

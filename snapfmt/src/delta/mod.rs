@@ -70,6 +70,9 @@ impl Read {
 /// What was found out about an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
+    /// The subtree root of the area in the parent's state, by that which was compared: together
+    /// they make its memory root, and so its `content` (§13.1.1).
+    pub parent: Digest,
     /// The subtree root of the area in the new state.
     pub root: Digest,
     /// What changed; nothing if the states are equal here.
@@ -91,23 +94,28 @@ pub fn compare<P: Side, N: Side<Error = P::Error>>(
     if let Some(root) = root
         && parent.root()? == Some(root)
     {
-        return Ok(Outcome { root, change: None });
+        return Ok(Outcome { parent: root, root, change: None });
     }
     let (before, leaves) = (parent.leaves()?, new.leaves()?);
     let differ = differ(&before, &leaves);
-    let named = leaves.iter().enumerate();
-    let named = named.filter_map(|(index, leaf)| Some((index, (*leaf)?)));
-    let root = leaves_root(map, Rest::Zero, gpa, size, named);
+    let root = |leaves: &Leaves| {
+        let named = leaves.iter().enumerate();
+        let named = named.filter_map(|(index, leaf)| Some((index, (*leaf)?)));
+        leaves_root(map, Rest::Zero, gpa, size, named)
+    };
+    let known = root(&leaves);
     if differ.is_empty() {
-        return Ok(Outcome { root, change: None });
+        return Ok(Outcome { parent: known, root: known, change: None });
     }
+    let parent_root = parent.root()?.unwrap_or_else(|| root(&before));
+    let root = known;
     let is_data = |leaves: &Leaves, index: &usize| leaves.get(*index).is_some_and(Option::is_some);
     let data: Vec<_> = differ.iter().copied().filter(|index| is_data(&leaves, index)).collect();
     let based: Vec<_> = data.iter().copied().filter(|index| is_data(&before, index)).collect();
     let pages = if data.is_empty() { None } else { Some(new.pages(&data)?.0) };
     let old = if based.is_empty() { None } else { Some(parent.pages(&based)?.0) };
     let change = change((gpa, size), &differ, &leaves, pages.as_ref(), old.as_ref());
-    Ok(Outcome { root, change: Some(change) })
+    Ok(Outcome { parent: parent_root, root, change: Some(change) })
 }
 
 fn change(

@@ -71,7 +71,8 @@ fn equal_areas_have_no_change_and_the_root_of_the_new_state() {
         for new in BOTH {
             let (mut old, mut new) = (told(old, &pages), told(new, &same));
             let outcome = outcome(&mut old, &mut new);
-            assert_eq!(outcome, Outcome { root: new.true_root(), change: None });
+            let root = new.true_root();
+            assert_eq!(outcome, Outcome { parent: root, root, change: None });
         }
     }
 }
@@ -95,7 +96,7 @@ fn what_changed_is_the_same_whatever_is_known() {
         for new_knows in BOTH {
             let (mut old, mut new) = (told(old_knows, &old), told(new_knows, &new));
             let found = outcome(&mut old, &mut new);
-            assert_eq!(found.root, new.true_root());
+            assert_eq!((found.parent, found.root), (old.true_root(), new.true_root()));
             let change = found.change.unwrap();
             // Page 3 differs in one word, page 5 in all; page 9 was zero, page 4 is.
             assert_eq!(change.data.pages().collect::<Vec<_>>(), [3, 5, 9]);

@@ -1,5 +1,10 @@
 //! zstd around payloads: exactly one frame of a size known beforehand (§6.6).
 
+use std::cell::RefCell;
+use std::io;
+
+use zstd::bulk::{Compressor, Decompressor};
+
 use crate::error::Fault;
 use crate::limits;
 
@@ -28,9 +33,24 @@ const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 /// Compresses `bytes`, if the result is shorter than they are.
 pub(crate) fn compress(bytes: &[u8], compression: Compression) -> Result<Option<Vec<u8>>, Fault> {
     let Compression::Zstd(level) = compression else { return Ok(None) };
-    let stored = zstd::bulk::compress(bytes, level)
-        .map_err(|_| Fault::Zstd("zstd could not compress the payload"))?;
+    let stored = COMPRESSOR.with_borrow_mut(|kept| {
+        let mut compressor = match kept.take() {
+            Some((of, compressor)) if of == level => compressor,
+            _ => Compressor::new(level)?,
+        };
+        let stored = compressor.compress(bytes)?;
+        *kept = Some((level, compressor));
+        Ok::<_, io::Error>(stored)
+    });
+    let stored = stored.map_err(|_| Fault::Zstd("zstd could not compress the payload"))?;
     Ok((stored.len() < bytes.len()).then_some(stored))
+}
+
+// zstd's tables are larger than most payloads: made for each of them, they would take a good part
+// of the time.
+thread_local! {
+    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Decompresses the one frame that `stored` has to be into exactly `size` bytes. `size` was
@@ -50,8 +70,13 @@ pub(crate) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
         Ok(Some(_)) => return Err(Fault::Zstd("the frame states another size")),
         _ => return Err(Fault::Zstd("the frame does not state its size")),
     }
-    let bytes = zstd::bulk::decompress(stored, size)
-        .map_err(|_| Fault::Zstd("the frame does not decompress"))?;
+    let bytes = DECOMPRESSOR.with_borrow_mut(|kept| {
+        let mut decompressor = kept.take().map_or_else(Decompressor::new, Ok)?;
+        let bytes = decompressor.decompress(stored, size)?;
+        *kept = Some(decompressor);
+        Ok::<_, io::Error>(bytes)
+    });
+    let bytes = bytes.map_err(|_| Fault::Zstd("the frame does not decompress"))?;
     if bytes.len() != size {
         return Err(Fault::Zstd("the frame has another size than it states"));
     }
@@ -90,7 +115,7 @@ mod tests {
     #[test]
     fn a_frame_without_its_size_is_refused() {
         let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
-        std::io::Write::write_all(&mut encoder, &[5; 8192]).unwrap();
+        io::Write::write_all(&mut encoder, &[5; 8192]).unwrap();
         let stored = encoder.finish().unwrap();
         let refused = decompress(&stored, 8192).unwrap_err();
         assert_eq!(refused, Fault::Zstd("the frame does not state its size"));

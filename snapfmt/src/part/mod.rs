@@ -78,6 +78,12 @@ impl<'a> Encoded<'a> {
         }
     }
 
+    /// The same with bytes of its own.
+    pub(crate) fn into_owned(self) -> Encoded<'static> {
+        let Self { kind, nvlist, payload, aligned, tree } = self;
+        Encoded { kind, nvlist, payload: payload.into_owned().into(), aligned, tree }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

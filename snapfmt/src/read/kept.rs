@@ -2,6 +2,7 @@
 //! of guest memory that rules look at.
 
 use crate::bhyve::Meta;
+use crate::memory::block::Block;
 use crate::part::device::Record;
 use crate::part::meta::MetaText;
 use crate::read::listed::Part;
@@ -35,10 +36,7 @@ impl<'h> Kept<'h> {
     pub fn take(&mut self, part: Part) -> Option<Part> {
         match &part {
             Part::Meta(text) => self.meta = Some(text.clone()),
-            Part::Extent(extent) => {
-                let ram = self.ram();
-                extent.block.iter().for_each(|(gpa, page)| ram.page(gpa, page));
-            }
+            Part::Extent(extent) => self.block(&extent.block),
             Part::Delta(_) => self.full = false,
             _ => {}
         }
@@ -49,6 +47,18 @@ impl<'h> Kept<'h> {
             }
             part => Some(part),
         }
+    }
+
+    /// Looks at a block of the state, as [`Chain::check`](crate::read::Chain::check) gives it.
+    pub fn block(&mut self, block: &Block) {
+        let ram = self.ram();
+        block.iter().for_each(|(gpa, page)| ram.page(gpa, page));
+    }
+
+    /// The records alone, for a judgement that has no memory to look at.
+    #[must_use]
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
     }
 
     fn ram(&mut self) -> &mut KeptRam {

@@ -347,17 +347,17 @@ impl<S: ReadAt> Seeker<S> {
     }
 
     /// Reads some pages of an extent by themselves, by their numbers in the block, ascending, and
-    /// compares each with its leaf. Those that are no data are left out. Nothing if pages cannot be
-    /// read by themselves, because they are compressed.
+    /// compares each with its leaf. Those that are no data are left out. Where pages are
+    /// compressed, all of the extent is read.
     pub(super) fn pages(
         &self,
         quick: &Quick,
         entry: &MapEntry,
         wanted: &[usize],
-    ) -> Result<Option<Numbered>, ReadError> {
+    ) -> Result<Numbered, ReadError> {
         let (head, payload_at) = self.placed_head(quick, entry)?;
         if head.is_compressed() {
-            return Ok(None);
+            return Ok(Extent::some(&self.extent_part(entry)?, &quick.vm.memory, wanted)?);
         }
         let place = Section::Extent { gpa: entry.gpa };
         let stored = head.data().pages().zip(head.leaves()).enumerate();
@@ -371,7 +371,7 @@ impl<S: ReadAt> Seeker<S> {
             }
             pages.push((index, page));
         }
-        Ok(Some(pages))
+        Ok(pages)
     }
 
     fn extent_part(&self, entry: &MapEntry) -> Result<Intact, ReadError> {

@@ -16,6 +16,28 @@ Examples:
   snaptool pack vm.ckp --config vm.conf -o vm.snap
   snaptool pack vm.ckp --compress zstd:1 -o - | ssh host 'snaptool unpack - -o vm.ckp'";
 
+pub(crate) const DELTA: &str = "\
+Exit status:
+  0  written
+  1  no: an input is damaged, its parents are not those that it names, or both are not of the same
+     machine
+  2  trouble: usage, files, a parent that is not there, an input that changed meanwhile
+
+Examples:
+  snaptool delta monday.snap vm.ckp -o tuesday.snap     three files against a snapshot
+  snaptool delta tuesday.snap vm.ckp --chain . -o wednesday.snap
+  snaptool delta monday.snap sunday.snap -o back.snap";
+
+pub(crate) const JOIN: &str = "\
+Exit status:
+  0  joined
+  1  no: a file is damaged, or does not belong over the one before it
+  2  trouble: usage, files, a parent that is not there
+
+Examples:
+  snaptool join monday.snap tuesday.snap wednesday.snap -o full.snap
+  snaptool join wednesday.snap --chain . -o full.snap";
+
 pub(crate) const UNPACK: &str = "\
 Exit status:
   0  the three files are there
@@ -29,6 +51,7 @@ Examples:
   snaptool unpack vm.snap -o vm.ckp
   snaptool unpack vm.snap -o vm.ckp --host this
   snaptool unpack vm.snap -o vm.ckp --accept cr0-paging@vmcx
+  snaptool unpack wednesday.snap --chain . -o vm.ckp    a delta, with its parents
   ssh host cat vm.snap | snaptool unpack - -o vm.ckp";
 
 pub(crate) const VERIFY: &str = "\
@@ -44,6 +67,7 @@ nobody has verified, what belongs to the host that wrote it. What could not be c
 Examples:
   snaptool verify vm.snap other.snap
   snaptool verify --quick --json *.snap
+  snaptool verify wednesday.snap --chain .              a delta, with its parents
   snaptool verify --expect-root \"$root\" - < vm.snap
   snaptool verify vm.ckp && bhyve -r vm.ckp ...         bhyve's three files, before they are resumed
   snaptool verify --host target.json vm.snap            will that host take it?";
@@ -78,6 +102,7 @@ Examples:
   snaptool inspect vm.snap
   snaptool inspect vm.snap devices
   snaptool inspect --json vm.ckp memory
+  snaptool inspect wednesday.snap --chain .             a delta, with its parents
   snaptool inspect bad.snap damage";
 
 pub(crate) const HOST_FACTS: &str = "\
@@ -98,6 +123,7 @@ Exit status:
 
 Examples:
   snaptool diff monday.snap tuesday.snap
+  snaptool diff monday.snap wednesday.snap --chain .    the latter is a delta
   snaptool diff --json vm.snap vm.ckp";
 
 pub(crate) const NVLIST: &str = "\

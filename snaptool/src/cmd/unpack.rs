@@ -1,13 +1,14 @@
 //! `snaptool unpack`: one file becomes bhyve's three again, byte for byte.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use snapfmt::bhyve::set::{Files, RamLayout};
 use snapfmt::layout::header::Header;
+use snapfmt::limits;
 use snapfmt::memory::block::Block;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::{Kept, Part, StreamError, Verified, read_all};
@@ -18,6 +19,7 @@ use crate::exit::{Answer, Trouble, note, report, warn};
 use crate::gate::{Telling, items};
 use crate::host::Host;
 use crate::input::Input;
+use crate::links::{Damaged, Links, Where, unless_damaged};
 use crate::output::{Existing, Staged, publish_set};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
@@ -27,7 +29,7 @@ use crate::{source, text};
 ///
 /// They appear only if every byte of the snapshot was checked and found good, and no value in its
 /// records is known to harm the host or bhyve: RAM first, then `.kern`, and last `.meta`, without
-/// which bhyve does not restore.
+/// which bhyve does not restore. A delta takes its parents: see --chain.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::UNPACK)]
 pub struct Args {
@@ -37,6 +39,8 @@ pub struct Args {
     /// The name of the RAM file; `.kern` and `.meta` appear beside it. None of the three may exist.
     #[arg(short, long, value_name = "BASE")]
     output: PathBuf,
+    #[command(flatten)]
+    chain: Where,
     /// Hold the state against this host, too, or against facts from `snaptool host-facts`.
     #[arg(long, value_name = "this|FACTS")]
     host: Option<Host>,
@@ -63,37 +67,82 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let host = args.host.as_ref().map(|host| host.facts(stop)).transpose()?;
     let policy = Policy { strict: args.strict, accept: args.accept.clone() };
     let input = Input::open(&args.input, stop)?;
-    let name = input.name().to_owned();
-    let mode = args.progress.of("unpack", &name).quiet(args.quiet);
-    let progress = Progress::new("unpacking", input.size(), mode);
+    let (name, size) = (input.name().to_owned(), input.size());
+    let read = |set: &mut StagedSet, kept: &mut Kept<'_>| match input {
+        Input::File(file) if !args.chain.is_nowhere() => {
+            let links = Links::find(file, &args.chain, stop)?;
+            chained(&links, args, (set, kept), stop)
+        }
+        input => {
+            let mode = args.progress.of("unpack", &name).quiet(args.quiet);
+            let progress = Progress::new("unpacking", size, mode);
+            from_front(progress.reading(input.into_reader()), args, (set, kept), stop)
+        }
+    };
     let mut set = StagedSet::create(&args.output, !args.accept.is_empty())?;
     let mut kept = Kept::new(host.as_ref());
-    let input = progress.reading(input.into_reader());
+    let Some(verified) = unless_damaged(read(&mut set, &mut kept))? else { return Ok(Answer::No) };
+    let judged = kept.judge(&verified);
+    let judged = judged.map_err(|_| anyhow::anyhow!("the records are not its own"))?;
+    told(&judged, &policy, &name);
+    let Ok(state) = judged.clear(&policy) else { return Ok(Answer::No) };
+    let log = accepted(&state, &verified, &name);
+    set.publish(&state, log)?;
+    Ok(Answer::Yes)
+}
+
+/// Stages all of a file, as it comes, and keeps what the rules will look at.
+fn from_front(
+    input: impl io::Read,
+    args: &Args,
+    (set, kept): (&mut StagedSet, &mut Kept<'_>),
+    stop: &Stop,
+) -> anyhow::Result<Verified> {
     let result = read_all(input, |part, _| -> anyhow::Result<()> {
         stop.check()?;
         set.admit(&part)?;
         kept.take(part).map_or(Ok(()), |part| set.take(part))
     });
-    match result {
-        Ok(verified) => {
-            let judged = kept.judge(&verified);
-            let judged = judged.map_err(|_| anyhow::anyhow!("the records are not its own"))?;
-            told(&judged, &policy, &name);
-            let Ok(state) = judged.clear(&policy) else { return Ok(Answer::No) };
-            let log = accepted(&state, &verified, &name);
-            set.publish(&state, log)?;
-            Ok(Answer::Yes)
-        }
-        Err(StreamError::Format(error)) => {
+    result.map_err(|error| match error {
+        StreamError::Format(error) => {
+            let name = match args.input.as_os_str() {
+                stdin if stdin == "-" => "stdin".to_owned(),
+                _ => text::path(&args.input),
+            };
             let (section, at, words) = (error.section(), error.at(), source::words(&error));
             let trouble = Trouble::new(format!("{name}: {section}, offset {at:#x}: {words}"));
             let hint = source::hint(&error, &args.input).into_iter();
-            report(&hint.fold(trouble, Trouble::hint).into());
-            Ok(Answer::No)
+            Damaged(hint.fold(trouble, Trouble::hint)).into()
         }
-        Err(StreamError::Io { source, .. }) => Err(source.into()),
-        Err(StreamError::Taker(error)) => Err(error),
-    }
+        StreamError::Io { source, .. } => source.into(),
+        StreamError::Taker(error) => error,
+    })
+}
+
+/// Stages the newest state of a chain, and keeps what the rules will look at.
+fn chained(
+    links: &Links,
+    args: &Args,
+    (set, kept): (&mut StagedSet, &mut Kept<'_>),
+    stop: &Stop,
+) -> anyhow::Result<Verified> {
+    let mode = args.progress.of("unpack", links.name()).quiet(args.quiet);
+    let progress = Progress::new("unpacking", Some(links.bytes()), mode);
+    let mut taken = Ok(());
+    let chain = links.open(stop, &progress, |link, part| {
+        if link == links.last() && taken.is_ok() {
+            let admitted = set.admit(&part);
+            taken = admitted.and_then(|()| kept.take(part).map_or(Ok(()), |part| set.take(part)));
+        }
+    })?;
+    taken?;
+    let checked = chain.check(limits::EXTENT_MIN, |block| {
+        kept.block(&block);
+        set.pages(&block)
+    });
+    let mut verified = checked.map_err(|error| links.failed(error))?;
+    links.unchanged()?;
+    verified.pop().ok_or_else(|| anyhow::anyhow!("a chain has a file"))
 }
 
 /// Says what stands against a restore, and what someone should know.

@@ -1,13 +1,15 @@
 //! `snaptool verify`: whether snapshots are intact and well formed, and hold nothing that is known to
 //! harm who restores them.
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use snapfmt::bhyve::Finding;
 use snapfmt::digest::Digest;
-use snapfmt::read::{Kept, Part, ReadError, Seeker, StreamError, read_all};
+use snapfmt::limits;
+use snapfmt::read::{ChainError, CheckError, Kept, Part, ReadError, Seeker, StreamError, read_all};
 use snapfmt::state::HostFacts;
 use snapfmt::state::gate::{Judgement, Policy};
 
@@ -16,6 +18,7 @@ use crate::exit::{Answer, Trouble, line, note, report};
 use crate::gate::{Item, More, Telling, from_error, items, not_checked, root_differs, three};
 use crate::host::Host;
 use crate::input::FileInput;
+use crate::links::{Links, Where};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::source::Source;
@@ -28,6 +31,8 @@ use crate::three::ThreeFiles;
 /// Says nothing when all is well. "Well" means intact, well formed, and not broken in any way that
 /// the rules know (`snaptool explain --list`): not that there is no other way, and not that nobody
 /// forged it (for that, compare --expect-root).
+///
+/// A delta alone is checked as far as it goes; with --chain, all of it is, and so are its parents.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::VERIFY)]
 #[allow(clippy::struct_excessive_bools)]
@@ -35,6 +40,8 @@ pub struct Args {
     /// Snapshot files, `-` for stdin, or the RAM files of three-file snapshots.
     #[arg(required = true, value_name = "FILE|-|BASE")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    chain: Where,
     /// Demand this root, as `pack` printed it.
     #[arg(long, value_name = "HEX")]
     expect_root: Option<Digest>,
@@ -80,6 +87,9 @@ struct Report {
     ok: Option<bool>,
     root: Option<String>,
     content: Option<String>,
+    /// The files that were checked with it, the full one first; only with its parents.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<Linked>,
     findings: Vec<Item>,
     /// Where rules are broken in more places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -89,6 +99,14 @@ struct Report {
     telling: Telling,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
+}
+
+/// A file of the chain of an input.
+#[derive(Debug, Serialize)]
+struct Linked {
+    input: String,
+    root: String,
+    content: String,
 }
 
 const AUTHENTIC: &str = "authenticity: whoever can change a file can also change its digests";
@@ -139,6 +157,10 @@ impl Check<'_> {
         let args = self.args;
         match Source::open(path, self.stop)? {
             Source::ThreeFiles(set) => self.three(&set, Report::new(name, "three-file", args)),
+            Source::File(file) if !args.chain.is_nowhere() && is_delta(&file) => {
+                let links = Links::find(file, &args.chain, self.stop)?;
+                self.chained(&links, Report::new(name, "snapshot", args))
+            }
             Source::File(file) if args.quick || args.map => {
                 self.by_seeking(&file, Report::new(name, "snapshot", args), path)
             }
@@ -207,6 +229,72 @@ impl Check<'_> {
         Ok(report.decided())
     }
 
+    fn chained(&self, links: &Links, mut report: Report) -> anyhow::Result<Report> {
+        let args = self.args;
+        let total = (!args.quick && !args.map).then(|| links.bytes());
+        let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
+        let progress = Progress::new("verifying", total, mode);
+        match self.links(links, &progress, &mut report) {
+            Ok(judgement) => report.judged(&judgement?, &self.policy),
+            Err(ChainError { link, error: ReadError::Format(error) }) => {
+                let Some(file) = links.files().get(link) else { anyhow::bail!("no such file") };
+                let mut item = from_error(&error, Path::new(file.name()));
+                item.name_by_index(file);
+                if link < links.last() {
+                    item.belongs_to(file.name());
+                }
+                report.findings.push(item);
+            }
+            Err(ChainError { error: ReadError::Io { source, .. }, .. }) => {
+                return Err(source.into());
+            }
+        }
+        links.unchanged()?;
+        Ok(report.decided())
+    }
+
+    /// Checks a chain as far as was asked for, and judges its newest state.
+    fn links(
+        &self,
+        links: &Links,
+        progress: &Progress,
+        report: &mut Report,
+    ) -> Result<anyhow::Result<Judgement>, ChainError> {
+        let args = self.args;
+        let mut kept = Kept::new(self.host.as_ref());
+        let chain = links.chain(self.stop, progress, |link, part| {
+            if link == links.last() {
+                kept.take(part);
+            }
+        })?;
+        for (link, file) in chain.links().zip(links.files()) {
+            let (root, content) = (link.seeker().root(), link.seeker().index().content);
+            let (root, content) = (root.to_string(), content.to_string());
+            report.chain.push(Linked { input: file.name().to_owned(), root, content });
+        }
+        let newest = chain.newest();
+        report.identify(newest.seeker().root(), newest.seeker().index().content, args);
+        if args.quick || args.map {
+            let open: &[_] = if args.quick { &[RAM_MAPS, RAM_PAGES, STATE] } else { &[RAM_PAGES] };
+            report.not_checked.extend(open.iter().map(|&words| words.to_owned()));
+            if args.map {
+                chain.contents()?;
+            }
+            let judged = newest.quick().judge(kept.into_records(), None, self.host.as_ref());
+            return Ok(judged.map_err(|_| foreign()));
+        }
+        let checked = chain.check(limits::EXTENT_MIN, |block| {
+            kept.block(&block);
+            Ok::<_, Infallible>(())
+        });
+        let verified = checked.map_err(|error| match error {
+            CheckError::Chain(error) => error,
+            CheckError::Taker(never) => match never {},
+        })?;
+        let judged = verified.last().and_then(|verified| kept.judge(verified).ok());
+        Ok(judged.map(|judged| judged.judgement().clone()).ok_or_else(foreign))
+    }
+
     fn by_seeking(
         &self,
         file: &FileInput,
@@ -245,6 +333,11 @@ impl Check<'_> {
     }
 }
 
+/// Whether this is a delta, as far as an intact header block says.
+fn is_delta(file: &FileInput) -> bool {
+    Seeker::open(file).is_ok_and(|seeker| seeker.header().parent.is_some())
+}
+
 fn foreign() -> anyhow::Error {
     anyhow::anyhow!("the records are not those of the file")
 }
@@ -265,6 +358,7 @@ impl Report {
             ok: None,
             root: None,
             content: None,
+            chain: Vec::new(),
             findings: Vec::new(),
             more: Vec::new(),
             not_checked: vec![HARM.to_owned()],

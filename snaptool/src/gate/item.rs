@@ -29,6 +29,9 @@ pub(crate) struct Item {
     severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'static str>,
+    /// The parent that it is about, if not the input itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     place: String,
     offset: Option<u64>,
     #[serde(flatten)]
@@ -91,6 +94,11 @@ impl Item {
         self.accept.as_deref()
     }
 
+    /// That it is about this parent of the input.
+    pub(crate) fn belongs_to(&mut self, parent: &str) {
+        self.parent = Some(parent.to_owned());
+    }
+
     /// What bhyve would do, and what a person can do.
     pub(crate) fn hints(&self) -> impl Iterator<Item = String> {
         let bhyve = self.bhyve.map(|words| format!("stock bhyve: {words}"));
@@ -131,6 +139,9 @@ impl Item {
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = &self.parent {
+            write!(f, "its parent {parent}: ")?;
+        }
         f.write_str(&self.place)?;
         // The place of a rule has its offset in words already.
         if let (Some(offset), Some(_)) = (self.offset, self.fault) {

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use snaptool::cmd::diff::Args;
 use snaptool::exit::Answer;
+use snaptool::links::Where;
 use snaptool::progress::Options;
 use tempfile::tempdir;
 use tests::fixtures;
@@ -74,6 +75,7 @@ fn counts_are_those_of_cmp() {
             json: true,
             all: false,
             quiet: true,
+            chain: Where::default(),
             progress: Options::default(),
         };
         let (answer, out) = kit::compare(&args);
@@ -91,6 +93,7 @@ fn counts_are_those_of_cmp() {
         json: false,
         all: false,
         quiet: true,
+        chain: Where::default(),
         progress: Options::default(),
     };
     let (answer, out) = kit::compare(&args);

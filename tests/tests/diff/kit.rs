@@ -9,6 +9,7 @@ use snapfmt::part::map::MapEntry;
 use snapfmt::read::Seeker;
 use snaptool::cmd::diff::{Args, diff};
 use snaptool::exit::{Answer, hints, line};
+use snaptool::links::Where;
 use snaptool::progress::Options;
 use snaptool::signal::Stop;
 use tempfile::{TempDir, tempdir};
@@ -44,7 +45,15 @@ impl Given {
 
     fn run(&self, json: bool, all: bool) -> (anyhow::Result<Answer>, Vec<u8>) {
         let (a, b) = (self.path("a"), self.path("b"));
-        compare(&Args { a, b, json, all, quiet: true, progress: Options::default() })
+        compare(&Args {
+            a,
+            b,
+            json,
+            all,
+            quiet: true,
+            chain: Where::default(),
+            progress: Options::default(),
+        })
     }
 
     pub(crate) fn json(&self) -> (Answer, Value) {

@@ -7,7 +7,7 @@ use std::io;
 use proptest::prelude::*;
 use snapfmt::memory::map::MemoryMap;
 use snapfmt::part::codec::Compression;
-use snapfmt::read::{ReadAt, Seeker};
+use snapfmt::read::{Chain, ReadAt, Seeker};
 use snaptool::cmd::diff::memory::{Change, Range, Totals, compare};
 use snaptool::cmd::diff::side::Stored;
 use snaptool::exit::Answer;
@@ -132,13 +132,12 @@ impl ReadAt for Counting<'_> {
 /// Bytes that are read to compare RAM, once all else is checked; what was found.
 fn cost(a: &[u8], b: &[u8]) -> (u64, Vec<Range>, Totals) {
     let count = Cell::new(0);
-    let [a, b] = [a, b].map(|bytes| Seeker::open(Counting(bytes, &count)).unwrap());
-    let quick = [&a, &b].map(|seeker| seeker.quick(|_| ()).unwrap());
+    let [a, b] = [a, b].map(|bytes| Chain::open([Counting(bytes, &count)], |_, _| ()).unwrap());
     count.set(0);
     let mut found = Vec::new();
     let totals = compare(
-        &mut Stored::new("a", &a, &quick[0]),
-        &mut Stored::new("b", &b, &quick[1]),
+        &mut Stored::new(&a, &|error| error.into()),
+        &mut Stored::new(&b, &|error| error.into()),
         &mut |range| {
             found.push(range);
             Ok(())

@@ -105,6 +105,46 @@ fn sixty_four_gib_take_little_memory_and_their_holes_are_not_read() {
 }
 
 #[test]
+fn deltas_of_sixty_four_gib_take_little_memory_and_read_what_changed() {
+    let Some(bench) = large() else { return };
+    if bench.sh("ulimit -v 1000; exec $S --version").status.success() {
+        println!("skipped: `ulimit -v` limits nothing here");
+        return;
+    }
+    bench.pack("--compress none", "a.snap");
+    let ram = File::options().write(true).open(bench.path("vm.ckp")).unwrap();
+    for gib in [3, 17, 40] {
+        // In the middle of what there is, and in a hole.
+        ram.write_all_at(&[7; 8192], gib * GIB + gib * 12_345_678 % (GIB - MIB as u64)).unwrap();
+        ram.write_all_at(&[8; 5000], gib * GIB).unwrap();
+    }
+    ram.sync_all().unwrap();
+    let (data, little) = (66 * MIB as u64, 8 * MIB as u64);
+    for (line, most) in [
+        ("delta a.snap vm.ckp -o d.snap", data + little),
+        ("verify d.snap --chain a.snap", data + little),
+        ("join a.snap d.snap -o f.snap", data + little),
+        // Of two snapshots, leaves, and the blocks that differ.
+        ("delta a.snap f.snap -o e.snap", little),
+        ("diff d.snap f.snap --chain a.snap", little),
+        ("unpack e.snap --chain a.snap -o b", data + little),
+        ("delta vm.ckp f.snap -o g.snap", 2 * data + little),
+    ] {
+        match frugal(&bench, line) {
+            Some(read) => {
+                println!("{line}: {read} bytes read");
+                assert!(read <= most, "{line}: {read} bytes read, expected at most {most}");
+            }
+            None => println!("skipped: nobody counts the bytes that `{line}` reads"),
+        }
+    }
+    bench.assert_same_set("vm.ckp", "b");
+    for delta in ["d.snap", "e.snap"] {
+        assert!(fs::metadata(bench.path(delta)).unwrap().len() < 1 << 17);
+    }
+}
+
+#[test]
 fn a_quick_check_reads_the_records_and_little_more() {
     let Some(bench) = large() else { return };
     bench.pack("", "a.snap");

@@ -10,6 +10,7 @@
 
 mod accept;
 mod atomic;
+mod deltas;
 mod explain;
 mod extract;
 mod host_facts;

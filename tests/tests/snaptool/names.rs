@@ -121,7 +121,7 @@ fn an_output_that_is_an_input_is_refused_even_by_force() {
     for output in ["vm.ckp", "vm.ckp.kern", "vm.ckp.meta", "./vm.ckp", "link", "hard"] {
         for force in ["", "--force"] {
             let ended = bench.run(&format!("pack vm.ckp -o {output} {force}"));
-            assert!(ended.trouble().contains("is one of the files to pack"), "{ended:?}");
+            assert!(ended.trouble().contains("is one of the files that are read"), "{ended:?}");
         }
     }
     let after: Vec<_> = SET.map(|ending| bench.read(&format!("vm.ckp{ending}"))).into();
@@ -179,7 +179,7 @@ fn an_output_that_the_configuration_is_or_names_is_refused_even_by_force() {
     for output in ["vm.conf", "rom"] {
         for force in ["", "--force"] {
             let ended = bench.run(&format!("pack vm.ckp --config vm.conf -o {output} {force}"));
-            assert!(ended.trouble().contains("is one of the files to pack"), "{ended:?}");
+            assert!(ended.trouble().contains("is one of the files that are read"), "{ended:?}");
         }
     }
     assert_eq!((bench.read("vm.conf"), bench.read("rom")), (config.into(), b"firmware".to_vec()));

@@ -129,7 +129,10 @@ fn a_stdout_that_is_an_input_is_refused() {
         for force in ["", "--force"] {
             let pack = format!("$S pack vm.ckp --config vm.conf -o - {force}");
             let ended = bench.sh(&format!("{pack} >>{name}"));
-            assert!(ended.trouble().contains("stdout is one of the files to pack"), "{ended:?}");
+            assert!(
+                ended.trouble().contains("stdout is one of the files that are read"),
+                "{ended:?}"
+            );
             bench.sh(&format!("{pack} 1<>{name}")).trouble();
             bench.sh(&format!("{pack} -o /dev/stdout 1<>{name}")).trouble();
         }

@@ -156,6 +156,23 @@ impl Extent {
         Self::of(part.streamed_head(map, Rest::Zero)?, part, map)
     }
 
+    /// Some pages of the part of a full file, by their numbers in the block, ascending. Those are
+    /// checked against their leaves; no other page leaves here.
+    pub(crate) fn some(
+        part: &Intact,
+        map: &MemoryMap,
+        wanted: &[usize],
+    ) -> Result<Vec<(usize, Vec<u8>)>, Error> {
+        let head = part.extent_head(map, Rest::Zero)?;
+        let wrong = |fault: Fault| part.wrong_payload(fault);
+        let pages = decode(&head, part).map_err(wrong)?;
+        let is_wanted = |index: usize| wanted.binary_search(&index).is_ok();
+        check_pages(&head, &pages, is_wanted).map_err(wrong)?;
+        let numbered = head.data.pages().zip(pages.chunks_exact(limits::PAGE));
+        let numbered = numbered.filter(|(index, _)| is_wanted(*index));
+        Ok(numbered.map(|(index, page)| (index, page.to_vec())).collect())
+    }
+
     fn of(mut head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
         let pages = pages(&mut head, part, map, Rest::Zero)?;
         let Head { gpa, size, data, root, leaves, .. } = head;

@@ -92,7 +92,7 @@ impl<S: ReadAt> Side for StoredArea<'_, S> {
 
 impl<S: ReadAt> StoredArea<'_, S> {
     /// Only the wanted pages, each checked against its leaf; nothing if that cannot be done,
-    /// because pages are compressed, or changed by a delta.
+    /// because a delta changed some.
     fn single(&self, wanted: &[usize]) -> Result<Option<Block>, ChainError> {
         let mut data = Bitmap::new(usize::try_from(self.size / limits::PAGE as u64).unwrap_or(0));
         let mut pages = Vec::new();
@@ -108,7 +108,6 @@ impl<S: ReadAt> StoredArea<'_, S> {
             }
             let read =
                 file.seeker.pages(&file.quick, entry, &inside).map_err(Self::wrong(*link))?;
-            let Some(read) = read else { return Ok(None) };
             for (index, page) in read {
                 data.set(first.saturating_add(index));
                 pages.extend(page);

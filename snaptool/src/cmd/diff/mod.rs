@@ -24,16 +24,17 @@ use self::print::{End, Printer};
 use self::state::State;
 use crate::cmd::help;
 use crate::exit::{Answer, Trouble};
+use crate::links::Where;
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
-use crate::source::Source;
+use crate::whole::Whole;
 
 /// Compares two snapshots: machine, records and RAM.
 ///
-/// Either may be a snapshot file or bhyve's three files. The answer is yes if both hold the same
-/// machine state, which is what `content` names: when and how they were written, the configuration
-/// and the wording of .meta are compared and shown, but do not count. Of two snapshot files, only
-/// those parts of RAM are read whose digests differ.
+/// Either may be a snapshot file, a delta whose parents --chain finds, or bhyve's three files. The
+/// answer is yes if both hold the same machine state, which is what `content` names: when and how
+/// they were written, the configuration and the wording of .meta are compared and shown, but do not
+/// count. Of two snapshot files, only those parts of RAM are read whose digests differ.
 ///
 /// Damage that is found is trouble. RAM with equal digests on both sides is not read: `snaptool
 /// verify` does that.
@@ -46,6 +47,9 @@ pub struct Args {
     /// The one to compare it with.
     #[arg(value_name = "B")]
     pub b: PathBuf,
+    /// Where the parents of deltas are.
+    #[command(flatten)]
+    pub chain: Where,
     /// Print the same facts as JSON, with all ranges.
     #[arg(long)]
     pub json: bool,
@@ -76,9 +80,9 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
 /// # Errors
 /// An input that cannot be read or is damaged, and a reader of `out` that went away.
 pub fn diff(args: &Args, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<Answer> {
-    let sources = [Source::open(&args.a, stop)?, Source::open(&args.b, stop)?];
-    let [a, b] = &sources;
-    let (a, b) = (State::read(a, stop)?, State::read(b, stop)?);
+    let open = |path| Whole::open(path, &args.chain, stop);
+    let (a, b, untold) = (open(&args.a)?, open(&args.b)?, Progress::hidden());
+    let (a, b) = (State::read(&a, stop, &untold)?, State::read(&b, stop, &untold)?);
     let facts = Facts::of(&a, &b, records::compare(&a, &b, stop)?);
     let mut printer = if args.json {
         Printer::Json { ranges: 0 }

@@ -1,13 +1,16 @@
 //! Guest RAM of one input as pieces in ascending order of address, read only as far as is asked.
 
-use std::vec;
-
 use snapfmt::bhyve::set::{RamLayout, Segment};
+use snapfmt::delta::Side as _;
+use snapfmt::limits::{EXTENT_MIN, PAGE};
+use snapfmt::memory::area::{Area, Areas};
+use snapfmt::memory::bitmap::Bitmap;
 use snapfmt::memory::block::Block;
 use snapfmt::memory::map::MemoryMap;
-use snapfmt::memory::tree::cover_root;
+use snapfmt::memory::tree::{Rest, cover_root, leaves_root};
 use snapfmt::part::map::MapEntry;
-use snapfmt::read::{Quick, ReadAt, ReadError, Seeker, Tables};
+use snapfmt::read::chain::Entries;
+use snapfmt::read::{Chain, ChainError, ReadAt, ReadError};
 use snapfmt::{Digest, Fault};
 
 use crate::exit::Trouble;
@@ -16,11 +19,18 @@ use crate::ram::BLOCK;
 use crate::sparse::{DataRanges, data_ranges};
 use crate::three::ThreeFiles;
 
+/// An extent of a full file, or all that the files of a chain have at the same addresses.
+#[derive(Debug)]
+pub struct Listed {
+    area: Area<MapEntry>,
+    root: Digest,
+}
+
 /// An aligned block that may hold something other than zeros.
 #[derive(Debug)]
 pub enum Piece {
-    /// An extent that a MAP part lists.
-    Listed(MapEntry),
+    /// What MAP parts list.
+    Listed(Listed),
     /// What was read from a RAM file.
     Read(Block),
 }
@@ -30,7 +40,7 @@ impl Piece {
     #[must_use]
     pub fn gpa(&self) -> u64 {
         match self {
-            Self::Listed(entry) => entry.gpa,
+            Self::Listed(listed) => listed.area.gpa,
             Self::Read(block) => block.gpa,
         }
     }
@@ -39,14 +49,14 @@ impl Piece {
     #[must_use]
     pub fn end(&self) -> u64 {
         match self {
-            Self::Listed(entry) => entry.end(),
+            Self::Listed(listed) => listed.area.gpa.saturating_add(listed.area.size),
             Self::Read(block) => block.gpa.saturating_add(block.size),
         }
     }
 
     fn root(&self, map: &MemoryMap) -> Digest {
         match self {
-            Self::Listed(entry) => entry.root,
+            Self::Listed(listed) => listed.root,
             Self::Read(block) => block.root(map),
         }
     }
@@ -77,45 +87,78 @@ pub(super) fn root(map: &MemoryMap, gpa: u64, size: u64, pieces: &[Piece]) -> Di
     cover_root(map, gpa, size, blocks)
 }
 
-/// RAM in a snapshot file: pieces come from the maps, and extents are read only to be opened.
-pub struct Stored<'a, S> {
-    name: &'a str,
-    seeker: &'a Seeker<S>,
-    quick: &'a Quick,
-    tables: Tables<'a, S>,
-    entries: vec::IntoIter<MapEntry>,
+/// RAM in a snapshot file, or in a chain: pieces come from the maps, and extents are read only to
+/// be opened. Where a delta changed something, leaves are read, too.
+pub struct Stored<'a, S: ReadAt> {
+    chain: &'a Chain<S>,
+    wrong: &'a Wrong<'a>,
+    areas: Areas<Entries<'a, S>>,
 }
 
+/// What makes an error of something wrong with a chain.
+pub type Wrong<'a> = dyn Fn(ChainError) -> anyhow::Error + 'a;
+
 impl<'a, S: ReadAt> Stored<'a, S> {
-    /// The RAM of the file that is called `name` in errors.
-    pub fn new(name: &'a str, seeker: &'a Seeker<S>, quick: &'a Quick) -> Self {
-        let (tables, entries) = (seeker.tables(quick), Vec::new().into_iter());
-        Self { name, seeker, quick, tables, entries }
+    /// The RAM of the newest state of the chain.
+    pub fn new(chain: &'a Chain<S>, wrong: &'a Wrong<'a>) -> Self {
+        let areas = Areas::new((0..chain.count()).map(|link| chain.entries(link)), EXTENT_MIN);
+        Self { chain, wrong, areas }
+    }
+
+    /// The root of an area, and nothing of it is read if a full file alone has it.
+    fn root(&self, area: &Area<MapEntry>) -> anyhow::Result<Digest> {
+        let mut stored = self.chain.area(area.gpa, area.size, area.pieces.clone());
+        if let Some(root) = stored.root().map_err(self.wrong)? {
+            return Ok(root);
+        }
+        let leaves = stored.leaves().map_err(self.wrong)?;
+        let named = leaves.iter().enumerate();
+        let named = named.filter_map(|(index, leaf)| Some((index, (*leaf)?)));
+        let map = &self.chain.vm().memory;
+        Ok(leaves_root(map, Rest::Zero, area.gpa, area.size, named))
+    }
+
+    /// The pages of an area that is not a single extent.
+    fn block(&self, area: Area<MapEntry>) -> anyhow::Result<Block> {
+        let Area { gpa, size, pieces } = area;
+        let mut stored = self.chain.area(gpa, size, pieces);
+        let leaves = stored.leaves().map_err(self.wrong)?;
+        let wanted = leaves.iter().enumerate().filter_map(|(index, leaf)| leaf.map(|_| index));
+        let wanted: Vec<_> = wanted.collect();
+        let read = stored.pages(&wanted).map_err(self.wrong)?;
+        let (mut data, mut pages) = (Bitmap::new(leaves.len()), Vec::new());
+        for (at, page) in read.iter() {
+            data.set(usize::try_from((at - gpa) / PAGE as u64)?);
+            pages.extend_from_slice(page);
+        }
+        Ok(Block { gpa, size, data, pages })
     }
 }
 
 impl<S: ReadAt> Side for Stored<'_, S> {
     fn map(&self) -> &MemoryMap {
-        &self.quick.vm().memory
+        &self.chain.vm().memory
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Piece>> {
-        loop {
-            if let Some(entry) = self.entries.next() {
-                return Ok(Some(Piece::Listed(entry)));
-            }
-            let Some(table) = self.tables.next() else { return Ok(None) };
-            self.entries = table.map_err(|error| damaged(self.name, error))?.entries.into_iter();
-        }
+        let Some(area) = self.areas.next() else { return Ok(None) };
+        let area = area.map_err(self.wrong)?;
+        let root = self.root(&area)?;
+        Ok(Some(Piece::Listed(Listed { area, root })))
     }
 
     fn open(&mut self, piece: Piece) -> anyhow::Result<Block> {
-        match piece {
-            Piece::Listed(entry) => {
-                let extent = self.seeker.extent(self.quick, &entry);
-                Ok(extent.map_err(|error| damaged(self.name, error))?.block)
+        let area = match piece {
+            Piece::Listed(listed) => listed.area,
+            Piece::Read(block) => return Ok(block),
+        };
+        match (area.pieces.as_slice(), self.chain.link(0)) {
+            ([(0, entry)], Some(full)) => {
+                let extent = full.seeker().extent(full.quick(), entry);
+                let wrong = |error| (self.wrong)(ChainError { link: 0, error });
+                Ok(extent.map_err(wrong)?.block)
             }
-            Piece::Read(block) => Ok(block),
+            _ => self.block(area),
         }
     }
 }
@@ -183,7 +226,9 @@ impl Side for Ram<'_> {
     fn open(&mut self, piece: Piece) -> anyhow::Result<Block> {
         match piece {
             Piece::Read(block) => Ok(block),
-            Piece::Listed(entry) => anyhow::bail!("a RAM file has no extent at {:#x}", entry.gpa),
+            Piece::Listed(listed) => {
+                anyhow::bail!("a RAM file has no extent at {:#x}", listed.area.gpa)
+            }
         }
     }
 }

@@ -1,23 +1,26 @@
 //! One input of a comparison: everything about it but its RAM, which is read later.
 
+use snapfmt::Fault;
+use snapfmt::bhyve::Meta;
 use snapfmt::bhyve::set::RamLayout;
-use snapfmt::bhyve::{Generation, Meta};
 use snapfmt::digest::Digest;
 use snapfmt::layout::header::Header;
-use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::config::ConfigText;
 use snapfmt::part::device::RecordId;
 use snapfmt::part::meta::MetaText;
-use snapfmt::part::vm::{AMD64, Vm};
-use snapfmt::read::{Part, Quick, Seeker};
+use snapfmt::part::vm::Vm;
+use snapfmt::read::{Chain, ChainError, Part, ReadError};
 
-use super::side::{Ram, Side, Stored, damaged};
+use super::side::{Ram, Side, Stored, Wrong, damaged};
 use crate::exit::Trouble;
 use crate::input::FileInput;
+use crate::links::Links;
+use crate::progress::Progress;
 use crate::signal::Stop;
-use crate::source::Source;
 use crate::text;
-use crate::three::ThreeFiles;
+use crate::three::{self, ThreeFiles};
+use crate::watch::Watched;
+use crate::whole::Whole;
 
 /// What is known of one input.
 pub(super) struct State<'a> {
@@ -35,7 +38,7 @@ pub(super) struct State<'a> {
 }
 
 enum From<'a> {
-    File { file: &'a FileInput, seeker: Box<Seeker<&'a FileInput>>, quick: Box<Quick> },
+    Chain { links: &'a Links, chain: Box<Chain<Watched<'a>>>, wrong: Box<Wrong<'a>> },
     Three { set: &'a ThreeFiles, meta: &'a Meta },
 }
 
@@ -43,41 +46,40 @@ impl<'a> State<'a> {
     /// Reads what can be read without RAM.
     ///
     /// # Errors
-    /// A pipe, damage, and trouble with reading.
-    pub(super) fn read(source: &'a Source, stop: &Stop) -> anyhow::Result<Self> {
-        match source {
-            Source::File(file) => Self::of_file(file),
-            Source::ThreeFiles(set) => Self::of_set(set, stop),
-            Source::Stream(_) => {
-                let why = "a pipe cannot be compared: it can be read only once, front to back";
-                let hint = "save the snapshot to a file first";
-                Err(Trouble::new(why).hint(hint).into())
-            }
+    /// Damage, and trouble with reading.
+    pub(super) fn read(
+        whole: &'a Whole,
+        stop: &'a Stop,
+        untold: &'a Progress,
+    ) -> anyhow::Result<Self> {
+        match whole {
+            Whole::Chain(links) => Self::of_chain(links, stop, untold),
+            Whole::Three(set) => Self::of_set(set, stop),
         }
     }
 
-    fn of_file(file: &'a FileInput) -> anyhow::Result<Self> {
-        let wrong = |error| damaged(file.name(), error);
-        let seeker = Seeker::open(file).map_err(wrong)?;
+    fn of_chain(links: &'a Links, stop: &'a Stop, untold: &'a Progress) -> anyhow::Result<Self> {
+        let wrong = |error: ChainError| incomparable(links, error);
         let (mut meta, mut config) = (None, None);
-        let quick = seeker.quick(|part| match part {
-            Part::Meta(text) => meta = Some(text),
-            Part::Config(text) => config = Some(text),
+        let chain = links.chain(stop, untold, |link, part| match part {
+            Part::Meta(text) if link == links.last() => meta = Some(text),
+            Part::Config(text) if link == links.last() => config = Some(text),
             _ => {}
         });
-        let quick = quick.map_err(wrong)?;
-        let records = seeker.index().parts.iter().filter_map(|part| part.record.clone()).collect();
+        let chain = chain.map_err(wrong)?;
+        let newest = chain.newest().seeker();
+        let records = newest.index().parts.iter().filter_map(|part| part.record.clone()).collect();
         Ok(Self {
-            input: file.name().to_owned(),
+            input: links.name().to_owned(),
             kind: "snapshot",
-            root: Some(seeker.root()),
-            content: Some(seeker.index().content),
-            header: Some(seeker.header().clone()),
-            vm: quick.vm().clone(),
+            root: Some(newest.root()),
+            content: Some(newest.index().content),
+            header: Some(newest.header().clone()),
+            vm: chain.vm().clone(),
             meta,
             config,
             records,
-            from: From::File { file, seeker: Box::new(seeker), quick: Box::new(quick) },
+            from: From::Chain { links, chain: Box::new(chain), wrong: Box::new(wrong) },
         })
     }
 
@@ -94,10 +96,8 @@ impl<'a> State<'a> {
         let Some(meta) = &set.meta else {
             return Err(unusable(".meta cannot be read".to_owned()).into());
         };
-        let segments = RamLayout::new(meta.vm.memsize).segments();
-        let segments = segments.map(|s| Segment { gpa: s.gpa, len: s.len }).collect();
-        let memory = MemoryMap::new(segments).map_err(|fault| unusable(fault.to_string()))?;
-        if memory.size() != set.ram.len() {
+        let vm = three::vm(meta).map_err(|fault| unusable(fault.to_string()))?;
+        if vm.memory.size() != set.ram.len() {
             let why = "its RAM file has not the size that .meta says";
             return Err(unusable(why.to_owned()).into());
         }
@@ -107,14 +107,6 @@ impl<'a> State<'a> {
             let bytes = set.bytes(record)?;
             records.push(RecordId::of(meta.key(record.section), &record.name, &bytes));
         }
-        let vm = Vm {
-            arch: AMD64.to_owned(),
-            name: meta.vm.name.clone(),
-            ncpus: meta.vm.ncpus.into(),
-            memflags: meta.vm.memflags,
-            memory,
-        };
-        let generation = if meta.generation == Generation::A { 'A' } else { 'B' };
         Ok(Self {
             input,
             kind: "three-file",
@@ -122,7 +114,7 @@ impl<'a> State<'a> {
             content: None,
             header: None,
             vm,
-            meta: Some(MetaText { generation, text: set.text.clone() }),
+            meta: Some(set.meta_text(meta)),
             config: None,
             records,
             from: From::Three { set, meta },
@@ -137,8 +129,8 @@ impl<'a> State<'a> {
         let gone =
             || Trouble::new(format!("{}: record {id} changed while it was read", self.input));
         match &self.from {
-            From::File { seeker, .. } => {
-                let record = seeker.record(&id.section, &id.name);
+            From::Chain { chain, .. } => {
+                let record = chain.newest().seeker().record(&id.section, &id.name);
                 let record = record.map_err(|error| damaged(&self.input, error))?;
                 Ok(record.ok_or_else(gone)?.bytes().to_vec())
             }
@@ -162,7 +154,7 @@ impl<'a> State<'a> {
     /// Trouble with a RAM file.
     pub(super) fn ram(&self) -> anyhow::Result<Box<dyn Side + '_>> {
         Ok(match &self.from {
-            From::File { seeker, quick, .. } => Box::new(Stored::new(&self.input, seeker, quick)),
+            From::Chain { chain, wrong, .. } => Box::new(Stored::new(&**chain, &**wrong)),
             From::Three { set, meta } => {
                 let layout = RamLayout::new(meta.vm.memsize);
                 Box::new(Ram::new(set, layout, self.vm.memory.clone())?)
@@ -176,8 +168,20 @@ impl<'a> State<'a> {
     /// If it changed.
     pub(super) fn unchanged(&self) -> anyhow::Result<()> {
         match &self.from {
-            From::File { file, .. } => file.unchanged(),
+            From::Chain { links, .. } => links.unchanged(),
             From::Three { set, .. } => set.unchanged(),
         }
+    }
+}
+
+/// What is wrong with a chain, which keeps it from being compared.
+fn incomparable(links: &Links, error: ChainError) -> anyhow::Error {
+    match &error.error {
+        ReadError::Format(wrong)
+            if error.link > 0 && matches!(wrong.fault(), Fault::Disagree { .. }) =>
+        {
+            links.wrong(error)
+        }
+        _ => damaged(links.files().get(error.link).map_or("", FileInput::name), error.error),
     }
 }

@@ -3,10 +3,11 @@
 use snapfmt::bhyve::{self, disagreements};
 use snapfmt::digest::Digest;
 use snapfmt::error::Error;
-use snapfmt::layout::header::{Header, VERSION};
+use snapfmt::layout::header::{Header, Parent, VERSION};
 use snapfmt::layout::kind::Kind;
 use snapfmt::part::config::ConfigText;
 use snapfmt::part::device::{Chooser, Record, Whole};
+use snapfmt::part::extent::Head;
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::Part;
@@ -80,7 +81,7 @@ impl<'a> Collector<'a> {
             Part::Extent(extent) => {
                 let (block, pages) = (&extent.block, extent.block.data.count() as u64);
                 if let Some(counter) = &mut self.counter {
-                    counter.extent(block.gpa, block.size, pages, length);
+                    counter.extent((block.gpa, block.size), (pages, 0), length);
                 }
                 self.memory.verified_extents += 1;
                 self.memory.verified_pages += pages;
@@ -88,9 +89,11 @@ impl<'a> Collector<'a> {
             Part::Delta(extent) => {
                 let head = extent.head();
                 let pages = head.data().count() as u64;
+                let zero = head.zero().map_or(0, |zero| zero.count() as u64);
                 if let Some(counter) = &mut self.counter {
-                    counter.extent(head.gpa(), head.size(), pages, length);
+                    counter.extent((head.gpa(), head.size()), (pages, zero), length);
                 }
+                self.differences(head);
                 if extent.is_settled() {
                     self.memory.verified_extents += 1;
                     self.memory.verified_pages += pages;
@@ -101,6 +104,13 @@ impl<'a> Collector<'a> {
             _ => what = Some("part".to_owned()),
         }
         self.range(at, length, what, "intact");
+    }
+
+    /// Counts the pages that an extent of a delta stores as differences.
+    pub(super) fn differences(&mut self, head: &Head) {
+        let more = head.xor().map_or(0, |xor| xor.count() as u64);
+        let count = self.memory.xor_pages.get_or_insert(0);
+        *count = count.saturating_add(more);
     }
 
     /// Adds a range, joined with the one before if both are memory (`what` is nothing).
@@ -217,7 +227,8 @@ impl<'a> Collector<'a> {
 
     /// Ends the collection. `complete` says whether all extents were seen, or listed by MAP parts.
     pub(super) fn finish(mut self, complete: bool, findings: &[bhyve::Finding]) -> Facts {
-        self.memory.segments = self.counter.map_or_else(Vec::new, |c| c.finish(complete));
+        let delta = self.facts.header.as_ref().is_some_and(|header| header.parent.is_some());
+        self.memory.segments = self.counter.map_or_else(Vec::new, |c| c.finish(complete, delta));
         self.facts.memory = (!self.memory.segments.is_empty()).then_some(self.memory);
         if let Some(meta) = &self.meta {
             for record in &mut self.facts.records {
@@ -248,7 +259,9 @@ pub(super) fn record_name(section: &str, name: &str) -> String {
 }
 
 fn header_facts(header: Header) -> facts::Header {
-    let Header { producer, uuid, vm_name, vm_uuid, created, incompatible, compatible, .. } = header;
+    let Header { producer, uuid, vm_name, vm_uuid, created, parent, .. } = header;
+    let (incompatible, compatible) = (header.incompatible, header.compatible);
+    let parent = parent.map(parent_facts);
     facts::Header {
         version: VERSION,
         producer,
@@ -256,9 +269,14 @@ fn header_facts(header: Header) -> facts::Header {
         vm_name,
         vm_uuid,
         created,
+        parent,
         incompatible,
         compatible,
     }
+}
+
+pub(super) fn parent_facts(parent: Parent) -> facts::Parent {
+    facts::Parent { content: parent.content.to_string(), uuid: parent.uuid }
 }
 
 pub(super) fn meta_facts(meta: Option<&bhyve::Meta>, text: &[u8]) -> facts::Meta {

@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub(super) content: Option<String>,
     pub(super) memory_root: Option<String>,
     pub(super) header: Option<Header>,
+    /// The files that were looked at with it, the full one first; only with its parents.
+    pub(super) chain: Vec<Link>,
     pub(super) vm: Option<Vm>,
     pub(super) memory: Option<Memory>,
     pub(super) meta: Option<Meta>,
@@ -64,8 +66,30 @@ pub(super) struct Header {
     pub(super) vm_name: String,
     pub(super) vm_uuid: Option<String>,
     pub(super) created: u64,
+    /// Only of a delta.
+    pub(super) parent: Option<Parent>,
     pub(super) incompatible: Vec<String>,
     pub(super) compatible: Vec<String>,
+}
+
+/// What a delta says of the state that it builds on.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Parent {
+    pub(super) content: String,
+    pub(super) uuid: Option<String>,
+}
+
+/// A file of a chain.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Link {
+    pub(super) input: String,
+    pub(super) size: u64,
+    pub(super) uuid: String,
+    pub(super) created: u64,
+    pub(super) root: String,
+    pub(super) content: String,
+    pub(super) data_pages: u64,
+    pub(super) stored_bytes: u64,
 }
 
 /// The machine.
@@ -83,6 +107,10 @@ pub(super) struct Memory {
     pub(super) segments: Vec<Segment>,
     pub(super) data_pages: Option<u64>,
     pub(super) zero_pages: Option<u64>,
+    /// Pages that are those of the parent, in a delta.
+    pub(super) inherited_pages: Option<u64>,
+    /// Data pages that are stored as differences from those of the parent, in a delta.
+    pub(super) xor_pages: Option<u64>,
     pub(super) extents: Option<u64>,
     pub(super) stored_bytes: Option<u64>,
     /// Extents and pages whose bytes were read and matched.
@@ -97,6 +125,8 @@ pub(super) struct Segment {
     pub(super) len: u64,
     pub(super) data_pages: Option<u64>,
     pub(super) zero_pages: Option<u64>,
+    /// In a delta.
+    pub(super) inherited_pages: Option<u64>,
     pub(super) extents: Option<u64>,
     /// Bytes of the file that its extents take, frames and padding included.
     pub(super) part_bytes: Option<u64>,

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! snapshot (seek, pipe, survey) ┐
-//! three (bhyve's files)         ┴─> facts ─> narrow ─> text | JSON
+//! chain (a delta's parents)     ├─> facts ─> narrow ─> text | JSON
+//! three (bhyve's files)         ┘
 //! ```
 //! It works on damaged files: what is intact is shown, what is not is named, and what only a
 //! damaged part says is marked as claimed. Both outputs come from one model of the facts.
 
+mod chain;
 mod collect;
 mod dump;
 mod facts;
@@ -26,6 +28,7 @@ use self::facts::Facts;
 use self::narrow::Narrow;
 use crate::cmd::help;
 use crate::exit::{Answer, note};
+use crate::links::{Links, Where};
 use crate::progress::Options;
 use crate::signal::Stop;
 use crate::source::Source;
@@ -46,6 +49,9 @@ pub struct Args {
     /// is in), or devices/NAME/raw (its bytes, dumped).
     #[arg(value_name = "PATH")]
     pub path: Option<String>,
+    /// Where the parents of a delta are.
+    #[command(flatten)]
+    pub chain: Where,
     /// Print the same facts as JSON.
     #[arg(long)]
     pub json: bool,
@@ -84,11 +90,14 @@ pub fn inspect(
     let narrow = Narrow::parse(args.path.as_deref())?;
     let facts = match Source::open(&args.input, stop)? {
         Source::File(file) => {
-            let facts = snapshot::file(&file, &narrow, args.full, args.progress, stop)?;
+            let mut facts = snapshot::file(&file, &narrow, args.full, args.progress, stop)?;
             if file.is_empty() {
                 note(&format!("{} is empty", file.name()));
             } else if let Some(part) = part_of_a_set(&args.input).filter(|_| !facts.intact) {
                 note(&format!("{}: {part}", file.name()));
+            } else if facts.intact && !args.chain.is_nowhere() {
+                let links = Links::find(file, &args.chain, stop)?;
+                chain::add(&links, &mut facts, args.full, args.progress, stop)?;
             }
             facts
         }

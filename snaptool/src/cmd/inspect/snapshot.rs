@@ -11,44 +11,26 @@ use snapfmt::layout::{frame, header, trailer};
 use snapfmt::part::index::Index;
 use snapfmt::read::claim::{HeaderFacts, IndexFacts, PartFacts};
 use snapfmt::read::survey::{Run, Span, Survey, What};
-use snapfmt::read::{Part, ReadAt, ReadError, Seeker, StreamError, read_all, survey};
+use snapfmt::read::{Part, ReadAt as _, ReadError, Seeker, StreamError, read_all, survey};
 
-use super::collect::{Collector, MEMORY};
+use super::collect::{Collector, MEMORY, parent_facts};
 use super::facts::{self, Facts, Range};
 use super::narrow::Narrow;
 use crate::input::{FileInput, StreamInput};
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
+use crate::watch::Watched;
 
 /// What a map check leaves out.
 const EXTENTS: &str = "the bytes of memory extents; `snaptool verify` and --full read them";
-/// What a delta alone leaves out (§13.4).
-const STATE: &str = "the state of a delta: memory_root, and pages that are stored as differences";
+/// What a delta alone leaves open.
+pub(super) const STATE: &str = "the state of a delta: memory_root, and pages that are stored as \
+                                differences; --chain finds its parents";
 /// What damage leaves unknown.
 const WHOLE: &str = "whether the parts agree with each other, the structure rules, the identities";
 const BEHIND: &str = "everything behind the damage: the input could be read only once";
 const NO_VM: &str = "the pages of memory: the VM part with the memory map is damaged";
 const UNKNOWN: &str = "everything behind the header block: its layout is not known";
-
-/// A file under watch: told to stop, it fails to read.
-struct Watched<'a> {
-    file: &'a FileInput,
-    stop: &'a Stop,
-    progress: &'a Progress,
-}
-
-impl ReadAt for Watched<'_> {
-    fn size(&self) -> u64 {
-        self.file.len()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.stop.check().map_err(io::Error::other)?;
-        self.file.read_exact_at(buf, offset)?;
-        self.progress.add(buf.len() as u64);
-        Ok(())
-    }
-}
 
 /// A file under watch, from front to back.
 struct FrontToBack<'a> {
@@ -118,15 +100,19 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
         collector.part(at, length, part);
     })?;
     let (mut from, mut to) = (u64::MAX, 0);
-    seeker.maps(&quick, |table| {
-        for entry in &table.entries {
+    let is_delta = seeker.header().parent.is_some();
+    for table in seeker.tables(&quick) {
+        for entry in &table?.entries {
             from = from.min(entry.offset);
             if let Some(counter) = &mut collector.counter {
-                let (size, pages) = (entry.size.into(), entry.data_pages.into());
-                counter.extent(entry.gpa, size, pages, entry.length);
+                let pages = (entry.data_pages.into(), entry.zero_pages.into());
+                counter.extent((entry.gpa, entry.size.into()), pages, entry.length);
+            }
+            if is_delta {
+                collector.differences(&seeker.head(&quick, entry)?);
             }
         }
-    })?;
+    }
     let index = seeker.index();
     if let Some(last) = index.maps.last() {
         to = last.offset.saturating_add(last.length);
@@ -141,7 +127,7 @@ fn seek(source: &Watched<'_>, mut collector: Collector<'_>) -> Result<Facts, Rea
     identities(&mut collector, seeker.root().to_string(), index, seeker.size());
     collector.facts.checked = "map";
     collector.facts.not_checked = vec![EXTENTS];
-    collector.facts.not_checked.extend(index.delta.map(|_| STATE));
+    collector.facts.not_checked.extend(is_delta.then_some(STATE));
     collector.facts.intact = true;
     Ok(collector.finish(true, quick.findings()))
 }
@@ -162,6 +148,10 @@ fn identities(collector: &mut Collector<'_>, root: String, index: &Index, size: 
     let totals = &index.totals;
     collector.memory.data_pages = Some(totals.pages_data);
     collector.memory.zero_pages = Some(totals.pages_zero);
+    collector.memory.inherited_pages = index.delta.map(|delta| delta.pages_inherited);
+    if index.delta.is_some() {
+        collector.memory.xor_pages.get_or_insert(0);
+    }
     collector.memory.extents = Some(totals.extents);
     collector.memory.stored_bytes = Some(totals.stored);
 }
@@ -324,9 +314,21 @@ fn claimed_header(claim: &HeaderFacts) -> facts::Header {
         incompatible,
         compatible,
         version,
+        parent,
         ..
     } = claim.clone();
-    facts::Header { version, producer, uuid, vm_name, vm_uuid, created, incompatible, compatible }
+    let parent = parent.map(parent_facts);
+    facts::Header {
+        version,
+        producer,
+        uuid,
+        vm_name,
+        vm_uuid,
+        created,
+        parent,
+        incompatible,
+        compatible,
+    }
 }
 
 fn index_facts(claim: &IndexFacts) -> facts::Index {

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 /// Rows of cells, the first row being the heading.
 pub(in crate::cmd) struct Table {
     /// Which columns are numbers, and so stand at the right.
-    right: &'static [bool],
+    right: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with one column for each of `right`.
-    pub(in crate::cmd) fn new(heading: &[&str], right: &'static [bool]) -> Self {
+    pub(in crate::cmd) fn new(heading: &[&str], right: &[bool]) -> Self {
+        let right = right.to_vec();
         Self { right, rows: vec![heading.iter().map(|&cell| cell.to_owned()).collect()] }
     }
 
@@ -31,7 +32,7 @@ impl Table {
         let widths: Vec<usize> = (0..self.right.len()).map(width).collect();
         for row in &self.rows {
             let mut line = String::new();
-            for ((cell, &width), &right) in row.iter().zip(&widths).zip(self.right) {
+            for ((cell, &width), &right) in row.iter().zip(&widths).zip(&self.right) {
                 let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
                 line.push_str("  ");
                 if right {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::facts::{Config, Facts, Header, Index, Memory, Range, Record, Vm};
+use super::facts::{Config, Facts, Header, Index, Link, Memory, Range, Record, Vm};
 use super::table::{Table, pairs};
 use crate::text::{escape, escape_bytes, size, time};
 
@@ -25,6 +25,10 @@ pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     if let Some(claim) = &facts.claims.header {
         writeln!(out, "\nheader block, damaged or of an unknown version")?;
         header("claimed: ", claim, out)?;
+    }
+    if !facts.chain.is_empty() {
+        writeln!(out, "\nchain")?;
+        chain(&facts.chain, out)?;
     }
     if let Some(vm) = &facts.vm {
         writeln!(out, "\nmachine")?;
@@ -145,12 +149,33 @@ pub(super) fn header(mark: &str, header: &Header, out: &mut dyn Write) -> io::Re
         list.push(("vm uuid", escape(uuid)));
     }
     list.push(("created", created));
+    if let Some(parent) = &header.parent {
+        list.push(("parent", parent.content.clone()));
+        list.extend(parent.uuid.as_ref().map(|uuid| ("parent uuid", escape(uuid))));
+    }
     for (name, features) in [("needs", &header.incompatible), ("may use", &header.compatible)] {
         if !features.is_empty() {
             list.push((name, escape(&features.join(", "))));
         }
     }
     pairs(list.into_iter().map(|(name, value)| (name, format!("{mark}{value}"))), out)
+}
+
+/// Shows the files of a chain.
+fn chain(links: &[Link], out: &mut dyn Write) -> io::Result<()> {
+    let heading = ["file", "created", "size", "data pages", "content"];
+    let mut table = Table::new(&heading, &[false, false, true, true, false]);
+    for link in links {
+        table.row([
+            // The name of the input is safe already.
+            link.input.clone(),
+            i64::try_from(link.created).map_or_else(|_| "never".to_owned(), time),
+            size(link.size),
+            link.data_pages.to_string(),
+            abbreviated(&link.content).to_owned(),
+        ]);
+    }
+    table.print(out)
 }
 
 /// Shows the machine.
@@ -204,26 +229,37 @@ fn config(config: &Config, out: &mut dyn Write) -> io::Result<()> {
 
 /// Shows the memory map.
 pub(super) fn memory(memory: &Memory, out: &mut dyn Write) -> io::Result<()> {
-    let heading = ["addresses", "size", "data pages", "zero pages", "extents", "in file", "ratio"];
-    let mut table = Table::new(&heading, &[false, true, true, true, true, true, true]);
+    // What a full file does not store is zero; what a delta does not store is mostly inherited.
+    let delta = memory.inherited_pages.is_some();
+    let mut heading = vec!["addresses", "size", "data pages", "zero pages"];
+    heading.extend(delta.then_some("inherited"));
+    heading.extend(["extents", "in file", "ratio"]);
+    let right: Vec<_> = (0..heading.len()).map(|column| column > 0).collect();
+    let mut table = Table::new(&heading, &right);
     let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
     for segment in &memory.segments {
         let last = segment.gpa.saturating_add(segment.len).saturating_sub(1);
         let data = segment.data_pages.map(|pages| pages.saturating_mul(4096));
-        table.row([
+        let mut row = vec![
             format!("{:#011x}-{last:#011x}", segment.gpa),
             size(segment.len),
             count(segment.data_pages),
             count(segment.zero_pages),
-            count(segment.extents),
-            segment.part_bytes.map_or_else(|| "-".to_owned(), size),
-            ratio(data, segment.part_bytes),
-        ]);
+        ];
+        row.extend(delta.then(|| count(segment.inherited_pages)));
+        row.push(count(segment.extents));
+        row.push(segment.part_bytes.map_or_else(|| "-".to_owned(), size));
+        row.push(ratio(data, segment.part_bytes));
+        table.row(row);
     }
     table.print(out)?;
     if let (Some(stored), Some(data)) = (memory.stored_bytes, memory.data_pages) {
         let data = size(data.saturating_mul(4096));
         pairs([("stored", format!("{data} of data in {}", size(stored)))], out)?;
+    }
+    if let Some(pages) = memory.xor_pages.filter(|_| delta) {
+        let words = format!("{pages} data pages, from those of the parent");
+        pairs([("differences", words)], out)?;
     }
     if memory.verified_extents > 0 {
         let (extents, pages) = (memory.verified_extents, memory.verified_pages);

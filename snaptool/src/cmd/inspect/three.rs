@@ -152,7 +152,7 @@ fn memory(
     } else {
         facts.not_checked.push(RAM);
     }
-    memory.segments = counter.finish(read.is_some());
+    memory.segments = counter.finish(read.is_some(), false);
     for segment in &mut memory.segments {
         (segment.extents, segment.part_bytes) = (None, None);
     }
@@ -194,7 +194,7 @@ fn hash(
             ram.resize(usize::try_from(BLOCK)?, 0);
             if let Some(block) = Block::scan(segment.gpa + (at - segment.offset), &ram) {
                 let root = block.root(map);
-                counter.extent(block.gpa, block.size, block.data.count() as u64, 0);
+                counter.extent((block.gpa, block.size), (block.data.count() as u64, 0), 0);
                 tree.block(block.gpa, block.size, root);
             }
             at = at.saturating_add(len);
