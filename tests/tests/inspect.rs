@@ -50,7 +50,15 @@ impl Given {
 
 fn run(input: &Path, path: &str, json: bool, full: bool) -> anyhow::Result<(Answer, Vec<u8>)> {
     let path = (!path.is_empty()).then(|| path.to_owned());
-    let args = Args { input: input.to_owned(), path, json, full, progress: Options::default() };
+    let args = Args {
+        input: input.to_owned(),
+        path,
+        fields: false,
+        summary: false,
+        json,
+        full,
+        progress: Options::default(),
+    };
     let mut out = Vec::new();
     let answer = inspect(&args, &Stop::never(), true, &mut out)?;
     Ok((answer, out))

@@ -47,18 +47,22 @@ Exit status:
 
 Examples:
   snaptool inspect vm.snap
+  snaptool inspect vm.snap --summary
   snaptool inspect vm.snap devices
+  snaptool inspect vm.snap devices/vmcx/0               registers of virtual CPU 0
+  snaptool inspect --json --fields vm.ckp devices/vlapic
   snaptool inspect --json vm.ckp memory
   snaptool inspect bad.snap damage";
 
 pub(crate) const DIFF: &str = "\
 Exit status:
-  0  the same content
+  0  the same content, or but for what --ignore leaves out
   1  another content
   2  trouble: usage, files, an input that is damaged
 
 Examples:
   snaptool diff monday.snap tuesday.snap
+  snaptool diff --ignore time before.ckp after.ckp
   snaptool diff --json vm.snap vm.ckp";
 
 pub(crate) const NVLIST: &str = "\

@@ -73,6 +73,7 @@ fn counts_are_those_of_cmp() {
             b: path(b),
             json: true,
             all: false,
+            ignore: Vec::new(),
             quiet: true,
             progress: Options::default(),
         };
@@ -90,6 +91,7 @@ fn counts_are_those_of_cmp() {
         b: path("other"),
         json: false,
         all: false,
+        ignore: Vec::new(),
         quiet: true,
         progress: Options::default(),
     };

@@ -32,7 +32,6 @@ pub(in crate::cmd) struct Machine<'a> {
 pub(in crate::cmd) struct Rec<'a> {
     pub(in crate::cmd) section: &'a str,
     pub(in crate::cmd) name: &'a str,
-    pub(in crate::cmd) bytes: &'a [u8],
     pub(in crate::cmd) state: State<'a>,
 }
 
@@ -98,7 +97,7 @@ impl<'a> Machine<'a> {
                     None => State::Unknown(unknown),
                 },
             };
-            decoded.push(Rec { section, name, bytes, state });
+            decoded.push(Rec { section, name, state });
         }
         let ncpus = ncpus.or_else(|| {
             let slots = evidence.slots.as_slice();

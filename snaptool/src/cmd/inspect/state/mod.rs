@@ -5,8 +5,8 @@
 //!                             ├─> table, json: every field there is
 //!                             └─> summary
 //! ```
-//! Renderers find fields by their keys and show what is there: of a record that is only claimed,
-//! some are absent. They judge nothing; that is for the rules.
+//! Renderers find fields by their keys. Of a record that is only claimed, some are absent, so its
+//! fields are shown one by one. Nothing here judges; that is for the rules.
 
 mod ahci;
 mod bits;
@@ -45,6 +45,7 @@ use self::page::Page;
 pub(in crate::cmd) use self::page::WIDTH;
 pub(in crate::cmd) use self::path::{Place, places};
 pub(in crate::cmd) use self::show::{change, shown};
+pub(in crate::cmd) use self::words::part as part_words;
 
 /// What is asked of a record.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +108,9 @@ pub(super) fn render(
         State::Claimed(fields, misfit) => {
             let layout = fields.layout().id;
             writeln!(out, "it has not the layout {layout}: {misfit}")?;
+            if fields.is_empty() {
+                return Ok(());
+            }
             writeln!(out, "what that makes of the bytes before is claimed:")?;
             fields
         }
@@ -144,6 +148,10 @@ fn words_of(
 fn family(view: &View<'_, '_>, page: &mut Page) {
     if view.root.get("pi->pi_cfgdata").is_some() {
         pci::render(view, page);
+    }
+    if view.record.known().is_none() {
+        // Words for a family would take what is not there for zeros.
+        return generic::render(view, page);
     }
     match view.record.base() {
         "vm" => vm::render(view, page),

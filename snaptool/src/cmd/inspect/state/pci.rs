@@ -86,9 +86,10 @@ fn bars(root: Scope<'_, '_>, space: &[u8], page: &mut Page) {
     let mut table =
         Table::new(&["BAR", "type", "address", "size", ""], &[false, false, true, true, false]);
     for bar in root.groups("bars") {
-        let [kind, bytes, address] =
-            ["pi->pi_bar[i].type", "pi->pi_bar[i].size", "pi->pi_bar[i].addr"]
-                .map(|key| bar.u64(key).unwrap_or_default());
+        let keys = ["pi->pi_bar[i].type", "pi->pi_bar[i].size", "pi->pi_bar[i].addr"];
+        let [Some(kind), Some(bytes), Some(address)] = keys.map(|key| bar.u64(key)) else {
+            continue;
+        };
         let name = match kind {
             0 => continue,
             1 => "I/O",

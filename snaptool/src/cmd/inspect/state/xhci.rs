@@ -40,12 +40,11 @@ pub(super) fn render(view: &View<'_, '_>, page: &mut Page) {
         let name = device.bytes("dname").map(text).unwrap_or_default();
         page.pair(&format!("at port {port}"), name);
     }
-    for port in root.groups("ports") {
+    for (port, device) in root.groups("ports").zip(root.groups("devices")) {
         let Some(status) = port.u64("port->portsc") else { continue };
         let (state, speed) = (status >> 5 & 15, status >> 10 & 15);
         let named = set(status & !0x3de0, PORTSC);
-        // The registers of ports begin with port 1.
-        let name = format!("port {}", u64::from(port.index()) + 1);
+        let name = format!("port {}", device.u64("restore_idx").unwrap_or_default());
         page.pair(&name, format!("{status:#x}  {named}, link state {state}, speed {speed}"));
     }
     for slot in root.groups("slots").filter(|slot| slot.groups("device").next().is_some()) {
