@@ -9,6 +9,8 @@ mod fixtures;
 mod kit;
 #[path = "diff/pages.rs"]
 mod pages;
+#[path = "diff/state.rs"]
+mod state;
 
 use kit::{Given, ranges};
 use snapfmt::part::codec::Compression;

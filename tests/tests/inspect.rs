@@ -54,6 +54,8 @@ fn run(input: &Path, path: &str, json: bool, full: bool) -> anyhow::Result<(Answ
     let args = Args {
         input: input.to_owned(),
         path,
+        fields: false,
+        summary: false,
         json,
         full,
         chain: Where::default(),

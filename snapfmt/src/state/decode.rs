@@ -17,7 +17,9 @@ impl Layout {
     /// # Errors
     /// What does not fit, and where.
     pub fn decode<'a>(&'static self, bytes: &'a [u8]) -> Result<Fields<'a>, Misfit> {
-        match self.decode_as_far(bytes) {
+        let plan = self.plan();
+        let slots = slots(plan, bytes.len() as u64)?;
+        match Decoder::new(self, bytes, slots, told(plan, bytes)?).run() {
             (fields, None) => Ok(fields),
             (_, Some(misfit)) => Err(misfit),
         }
@@ -28,10 +30,17 @@ impl Layout {
     #[must_use]
     pub fn decode_as_far<'a>(&'static self, bytes: &'a [u8]) -> (Fields<'a>, Option<Misfit>) {
         let plan = self.plan();
-        let slots = slots(plan, bytes.len() as u64);
-        match slots.and_then(|slots| Ok((slots, told(plan, bytes)?))) {
-            Ok((slots, told)) => Decoder::new(self, bytes, slots, told).run(),
-            Err(misfit) => (Decoder::new(self, bytes, 0, 0).finish(), Some(misfit)),
+        let size = bytes.len() as u64;
+        match (slots(plan, size), told(plan, bytes)) {
+            (Ok(slots), Ok(told)) => Decoder::new(self, bytes, slots, told).run(),
+            // The beginning of a record is that of a longer one.
+            (Err(misfit), Ok(told)) if size <= limits::RECORD => {
+                let (fields, _) = Decoder::new(self, bytes, begun(plan, size), told).run();
+                (fields, Some(misfit))
+            }
+            (Err(misfit), _) | (_, Err(misfit)) => {
+                (Decoder::new(self, bytes, 0, 0).finish(), Some(misfit))
+            }
         }
     }
 }
@@ -75,6 +84,15 @@ fn slots(plan: &Plan, found: u64) -> Result<u32, Misfit> {
         Ok(count) if fits && u64::from(count) <= limits::NCPUS => Ok(count),
         _ => Err(wrong.at(0)),
     }
+}
+
+/// How many slots a record of a wrong size has at least begun.
+fn begun(plan: &Plan, size: u64) -> u32 {
+    if plan.slot == 0 {
+        return 0;
+    }
+    let slots = size.saturating_sub(plan.fixed).div_ceil(plan.slot).clamp(1, limits::NCPUS);
+    u32::try_from(slots).unwrap_or(1)
 }
 
 /// The number of bytes of the rings of a virtqueue, with the gaps that align them.
@@ -310,7 +328,23 @@ fn number(found: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layouts::by_id;
     use super::rings_len;
+
+    #[test]
+    fn a_record_that_was_cut_off_shows_the_slots_before() {
+        let layout = by_id("vm-184-128").unwrap();
+        let whole = vec![7; 3 * 184 + 128];
+        for (len, slots, fields) in
+            [(3 * 184 + 100, 3, 3 * 9), (2 * 184 + 60, 2, 2 * 9), (30, 1, 5), (0, 1, 0)]
+        {
+            let (found, misfit) = layout.decode_as_far(&whole[..len]);
+            assert!(misfit.is_some(), "{len}");
+            assert_eq!((found.slots(), found.len()), (slots, fields), "{len}");
+            assert!(found.iter().all(|field| field.bytes().iter().all(|byte| *byte == 7)));
+        }
+        assert_eq!(layout.decode_as_far(&whole).0.len(), 3 * 9 + 1);
+    }
 
     #[test]
     fn rings_are_as_long_as_in_snapshots() {

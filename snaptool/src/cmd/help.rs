@@ -100,7 +100,10 @@ Exit status:
 
 Examples:
   snaptool inspect vm.snap
+  snaptool inspect vm.snap --summary
   snaptool inspect vm.snap devices
+  snaptool inspect vm.snap devices/vmcx/0               registers of virtual CPU 0
+  snaptool inspect --json --fields vm.ckp devices/vlapic
   snaptool inspect --json vm.ckp memory
   snaptool inspect wednesday.snap --chain .             a delta, with its parents
   snaptool inspect bad.snap damage";
@@ -117,13 +120,14 @@ Examples:
 
 pub(crate) const DIFF: &str = "\
 Exit status:
-  0  the same content
+  0  the same content, or but for what --ignore leaves out
   1  another content
   2  trouble: usage, files, an input that is damaged
 
 Examples:
   snaptool diff monday.snap tuesday.snap
   snaptool diff monday.snap wednesday.snap --chain .    the latter is a delta
+  snaptool diff --ignore time before.ckp after.ckp
   snaptool diff --json vm.snap vm.ckp";
 
 pub(crate) const NVLIST: &str = "\

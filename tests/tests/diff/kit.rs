@@ -7,6 +7,7 @@ use serde_json::Value;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::map::MapEntry;
 use snapfmt::read::Seeker;
+use snaptool::cmd::diff::ignore::Ignore;
 use snaptool::cmd::diff::{Args, diff};
 use snaptool::exit::{Answer, hints, line};
 use snaptool::links::Where;
@@ -18,11 +19,12 @@ use tests::images::Plan;
 
 pub(crate) struct Given {
     dir: TempDir,
+    pub(crate) ignore: Vec<Ignore>,
 }
 
 impl Given {
     pub(crate) fn bytes(a: &[u8], b: &[u8]) -> Self {
-        let given = Self { dir: tempdir().unwrap() };
+        let given = Self { dir: tempdir().unwrap(), ignore: Vec::new() };
         fs::write(given.path("a"), a).unwrap();
         fs::write(given.path("b"), b).unwrap();
         given
@@ -45,11 +47,13 @@ impl Given {
 
     fn run(&self, json: bool, all: bool) -> (anyhow::Result<Answer>, Vec<u8>) {
         let (a, b) = (self.path("a"), self.path("b"));
+        let ignore = self.ignore.clone();
         compare(&Args {
             a,
             b,
             json,
             all,
+            ignore,
             quiet: true,
             chain: Where::default(),
             progress: Options::default(),

@@ -10,6 +10,7 @@ use snapfmt::layout::header::Header;
 use snapfmt::part::config::ConfigText;
 use snapfmt::part::vm::Vm;
 
+use super::ignore::Ignore;
 use super::records::Records;
 use super::state::State;
 use crate::text::{escape, size, time};
@@ -21,6 +22,8 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Serialize)]
 pub(super) struct Facts {
     schema: u32,
+    /// What was left out.
+    ignore: Vec<Ignore>,
     pub(super) a: Input,
     pub(super) b: Input,
     pub(super) header: Vec<Difference>,
@@ -54,10 +57,11 @@ pub(super) struct Difference {
 }
 
 impl Facts {
-    pub(super) fn of(a: &State<'_>, b: &State<'_>, records: Records) -> Self {
+    pub(super) fn of(a: &State<'_>, b: &State<'_>, records: Records, ignore: &[Ignore]) -> Self {
         let headers = a.header.as_ref().zip(b.header.as_ref());
         Self {
             schema: SCHEMA,
+            ignore: ignore.to_vec(),
             a: input(a),
             b: input(b),
             header: headers.map(|(a, b)| header(a, b)).unwrap_or_default(),

@@ -1,14 +1,16 @@
 //! `snaptool diff`: what differs between two snapshots.
 //!
 //! ```text
-//! state (all but RAM) ─> facts, records ┐
-//! side (RAM, piece by piece) ─> memory  ┴─> print (text | JSON)
+//! state (all but RAM) ─> facts, records (bytes | fields) ┐
+//! side (RAM, piece by piece) ─> memory                   ┴─> print (text | JSON)
 //! ```
 //! Of RAM only that is read whose roots differ; ranges are shown as they are found, so that neither
 //! the size of RAM nor the number of differences takes memory.
 
 mod facts;
+mod fields;
 mod held;
+pub mod ignore;
 pub mod memory;
 mod print;
 mod records;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 
 use self::facts::Facts;
 use self::held::Held;
+use self::ignore::Ignore;
 use self::print::{End, Printer};
 use self::state::State;
 use crate::cmd::help;
@@ -35,6 +38,8 @@ use crate::whole::Whole;
 /// answer is yes if both hold the same machine state, which is what `content` names: when and how
 /// they were written, the configuration and the wording of .meta are compared and shown, but do not
 /// count. Of two snapshot files, only those parts of RAM are read whose digests differ.
+///
+/// Records are compared field by field where their layout is known, and byte by byte elsewhere.
 ///
 /// Damage that is found is trouble. RAM with equal digests on both sides is not read: `snaptool
 /// verify` does that.
@@ -53,9 +58,12 @@ pub struct Args {
     /// Print the same facts as JSON, with all ranges.
     #[arg(long)]
     pub json: bool,
-    /// Show all ranges of RAM that differ, not only the first 100.
+    /// Show all ranges of RAM that differ, and all fields, not only the first 100.
     #[arg(long)]
     pub all: bool,
+    /// Leave out fields that differ between any two snapshots: `time` is clocks and counters.
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub ignore: Vec<Ignore>,
     /// Show no progress.
     #[arg(short, long, short_alias = 'Q', alias = "no-progress")]
     pub quiet: bool,
@@ -83,7 +91,7 @@ pub fn diff(args: &Args, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<Ans
     let open = |path| Whole::open(path, &args.chain, stop);
     let (a, b, untold) = (open(&args.a)?, open(&args.b)?, Progress::hidden());
     let (a, b) = (State::read(&a, stop, &untold)?, State::read(&b, stop, &untold)?);
-    let facts = Facts::of(&a, &b, records::compare(&a, &b, stop)?);
+    let facts = Facts::of(&a, &b, records::compare(&a, &b, &args.ignore, stop)?, &args.ignore);
     let mut printer = if args.json {
         Printer::Json { ranges: 0 }
     } else {
@@ -115,7 +123,7 @@ pub fn diff(args: &Args, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<Ans
 
     let same = !facts.differ() && totals.pages == 0;
     if let (Some(a), Some(b)) = (a.content, b.content)
-        && (a == b) != same
+        && (a == b) != (same && facts.records.ignored.is_empty())
     {
         // Digests say one thing and bytes another: neither is an answer to rely on.
         let why = "the digests of the two files say otherwise than their contents";

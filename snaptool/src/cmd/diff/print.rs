@@ -13,6 +13,9 @@ use crate::text::escape;
 /// So many ranges of RAM are shown to people who did not ask for all.
 const RANGES: u64 = 100;
 
+/// So many fields of a record, too.
+const FIELDS: usize = 100;
+
 /// What is known at the end.
 #[derive(Debug, Serialize)]
 pub(super) struct End {
@@ -37,7 +40,7 @@ impl Printer {
     /// Shows all but RAM.
     pub(super) fn begin(&self, facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Self::Text { .. } => text(facts, out),
+            Self::Text { all, .. } => text(facts, *all, out),
             Self::Json { .. } => {
                 open_ended(facts, out)?;
                 write!(out, ",\n\"memory\":{{\"ranges\":[")
@@ -109,7 +112,7 @@ fn continued(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(pairs.unwrap_or(&text).as_bytes())
 }
 
-fn text(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+fn text(facts: &Facts, all: bool, out: &mut dyn Write) -> io::Result<()> {
     for (side, input) in [("a", &facts.a), ("b", &facts.b)] {
         // The name of the input is safe already.
         let Input { input, kind, content, .. } = input;
@@ -120,7 +123,11 @@ fn text(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     differences("machine", &facts.machine, out)?;
     differences("configuration", &facts.config, out)?;
     differences(".meta", &facts.meta, out)?;
-    records(&facts.records, out)
+    records(&facts.records, out)?;
+    for record in &facts.records.changed {
+        fields(record, all, out)?;
+    }
+    Ok(())
 }
 
 fn differences(title: &str, list: &[Difference], out: &mut dyn Write) -> io::Result<()> {
@@ -138,10 +145,15 @@ fn differences(title: &str, list: &[Difference], out: &mut dyn Write) -> io::Res
 }
 
 fn records(records: &Records, out: &mut dyn Write) -> io::Result<()> {
-    if records.changed.is_empty() {
+    let left_out = match records.ignored.len() {
+        0 => String::new(),
+        count => format!(", {count} only in what is left out"),
+    };
+    if records.changed.is_empty() && left_out.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nrecords: {} differ, {} do not", records.changed.len(), records.same)?;
+    let (changed, same) = (records.changed.len(), records.same);
+    writeln!(out, "\nrecords: {changed} differ, {same} do not{left_out}")?;
     let heading = ["section", "name", "a", "b", "bytes", "where"];
     let mut table = Table::new(&heading, &[false, false, true, true, true, false]);
     for record in &records.changed {
@@ -164,6 +176,10 @@ fn place(record: &Record) -> String {
         "only-b" => return "only in b".to_owned(),
         _ => {}
     }
+    if let Some(fields) = &record.fields {
+        let count = fields.len();
+        return format!("{count} {}", if count == 1 { "field" } else { "fields" });
+    }
     let shown = record.ranges.iter().map(|range| match range.length {
         1 => format!("{:#x}", range.offset),
         length => format!("{:#x}-{:#x}", range.offset, range.offset + length - 1),
@@ -175,6 +191,29 @@ fn place(record: &Record) -> String {
     words
 }
 
+/// The fields of a record that differ.
+fn fields(record: &Record, all: bool, out: &mut dyn Write) -> io::Result<()> {
+    let (Some(layout), Some(fields)) = (record.layout, &record.fields) else { return Ok(()) };
+    let name = format!("{}/{}", escape(&record.section), escape(&record.name));
+    let left_out = match record.ignored {
+        Some(count @ 1..) => format!(", {count} left out"),
+        _ => String::new(),
+    };
+    writeln!(out, "\n{name}, by layout {layout}{left_out}")?;
+    let mut table = Table::new(&["vcpu", "field", "a -> b"], &[true, false, false]);
+    let shown = if all { fields.len() } else { FIELDS };
+    for change in fields.iter().take(shown) {
+        let vcpu = change.vcpu.map_or_else(String::new, |vcpu| vcpu.to_string());
+        let part = change.part.map_or_else(String::new, |part| format!(".{part}"));
+        table.row([vcpu, format!("{}{part}", change.field), change.words.clone()]);
+    }
+    table.print(out)?;
+    match fields.len().saturating_sub(shown) {
+        0 => Ok(()),
+        left => writeln!(out, "  and {left} more fields; --all shows them"),
+    }
+}
+
 fn not_checked(end: &End, out: &mut dyn Write) -> io::Result<()> {
     end.not_checked.iter().try_for_each(|what| writeln!(out, "not checked: {what}"))
 }
@@ -182,7 +221,11 @@ fn not_checked(end: &End, out: &mut dyn Write) -> io::Result<()> {
 fn summary(facts: &Facts, totals: &Totals, end: &End, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     if end.same {
-        writeln!(out, "same content")?;
+        let same = match facts.records.ignored.len() {
+            0 => "same content",
+            _ => "the contents differ in nothing but what is left out",
+        };
+        writeln!(out, "{same}")?;
         return not_checked(end, out);
     }
     let machine = facts.machine.iter().any(|one| one.decides);

@@ -1,9 +1,14 @@
-//! Compares device records by their bytes.
+//! Compares device records: by their fields where both have the same known layout, else by their
+//! bytes.
 
 use serde::Serialize;
+use snapfmt::bhyve::Meta;
 use snapfmt::part::device::RecordId;
 
+use super::fields::{self, Change, Compared};
+use super::ignore::Ignore;
 use super::state::State;
+use crate::cmd::inspect::state::machine::{Given, Machine};
 use crate::signal::Stop;
 
 /// So many ranges of a record are named.
@@ -15,6 +20,17 @@ pub(super) struct Records {
     /// How many are the same.
     pub(super) same: u64,
     pub(super) changed: Vec<Record>,
+    /// Those in which nothing differs but what is left out.
+    pub(super) ignored: Vec<Ignored>,
+}
+
+/// A record in which nothing differs but what is left out.
+#[derive(Debug, Serialize)]
+pub(super) struct Ignored {
+    section: String,
+    name: String,
+    /// How many fields were left out.
+    fields: u64,
 }
 
 /// A record that is not the same on both sides.
@@ -32,6 +48,12 @@ pub(super) struct Record {
     pub(super) range_count: Option<u64>,
     /// The first of them.
     pub(super) ranges: Vec<Bytes>,
+    /// The layout, if it is known and the same on both sides.
+    pub(super) layout: Option<&'static str>,
+    /// By that, the fields that differ.
+    pub(super) fields: Option<Vec<Change>>,
+    /// And how many that differ were left out.
+    pub(super) ignored: Option<u64>,
 }
 
 /// What a record is on one side.
@@ -49,18 +71,39 @@ pub(super) struct Bytes {
 }
 
 /// Compares all records. Only those whose digests differ are read, one at a time.
-pub(super) fn compare(a: &State<'_>, b: &State<'_>, stop: &Stop) -> anyhow::Result<Records> {
-    let mut records = Records { same: 0, changed: Vec::new() };
+pub(super) fn compare(
+    a: &State<'_>,
+    b: &State<'_>,
+    ignore: &[Ignore],
+    stop: &Stop,
+) -> anyhow::Result<Records> {
+    let mut records = Records { same: 0, changed: Vec::new(), ignored: Vec::new() };
+    let meta =
+        |state: &State<'_>| state.meta.as_ref().and_then(|meta| Meta::parse(&meta.text).ok());
+    let [meta_a, meta_b] = [a, b].map(meta);
     for ours in &a.records {
         stop.check()?;
         match find(b, ours) {
             None => records.changed.push(record("only-a", Some(ours), None)),
             Some(theirs) if theirs == ours => records.same += 1,
             Some(theirs) => {
+                let both = [a.record(ours)?, b.record(theirs)?];
+                let [old, new] = &both;
                 let mut record = record("changed", Some(ours), Some(theirs));
-                let (bytes, count, ranges) = differing(&a.record(ours)?, &b.record(theirs)?);
+                let (bytes, count, ranges) = differing(old, new);
                 (record.bytes, record.range_count) = (Some(bytes), Some(count));
                 record.ranges = ranges;
+                let machines = [(a, &meta_a, old), (b, &meta_b, new)]
+                    .map(|(state, meta, bytes)| decode(state, meta.as_ref(), ours, bytes));
+                if let Some((layout, Compared { fields, ignored })) = by_field(&machines, ignore) {
+                    if fields.is_empty() && ignored > 0 {
+                        let (section, name) = (ours.section.clone(), ours.name.clone());
+                        records.ignored.push(Ignored { section, name, fields: ignored });
+                        continue;
+                    }
+                    (record.layout, record.ignored) = (Some(layout), Some(ignored));
+                    record.fields = Some(fields);
+                }
                 records.changed.push(record);
             }
         }
@@ -86,7 +129,29 @@ fn record(change: &'static str, a: Option<&RecordId>, b: Option<&RecordId>) -> R
         bytes: None,
         range_count: None,
         ranges: Vec::new(),
+        layout: None,
+        fields: None,
+        ignored: None,
     }
+}
+
+fn decode<'a>(
+    state: &State<'_>,
+    meta: Option<&Meta>,
+    id: &'a RecordId,
+    bytes: &'a [u8],
+) -> Machine<'a> {
+    let given = Given { section: &id.section, name: &id.name, bytes };
+    Machine::new(meta, Some(state.vm.ncpus), [given])
+}
+
+/// What differs by the layout that both sides have.
+fn by_field(machines: &[Machine<'_>; 2], ignore: &[Ignore]) -> Option<(&'static str, Compared)> {
+    let [a, b] = machines.each_ref().map(|machine| machine.records().next());
+    let (a, b) = (a?, b?);
+    let (ours, theirs) = (a.known()?, b.known()?);
+    let layout = ours.layout();
+    (layout == theirs.layout()).then(|| (layout.id, fields::compare(a.name, ours, theirs, ignore)))
 }
 
 /// How many bytes differ, in how many runs, and the first of these.

@@ -176,6 +176,10 @@ impl<'a> Collector<'a> {
             self.kept = kept;
             let (section, name) = (id.section.clone(), id.name.clone());
             self.facts.raw.push(facts::Raw { section, name, bytes: bytes.to_vec() });
+        } else if self.narrow.decodes(&id.section, &id.name) && kept <= KEPT {
+            self.kept = kept;
+            let (section, name) = (id.section.clone(), id.name.clone());
+            self.facts.decoded.push(facts::Raw { section, name, bytes: bytes.to_vec() });
         }
         let layout = record.fields().map(|fields| facts::RecordLayout {
             name: fields.layout().to_owned(),

@@ -47,6 +47,9 @@ pub(super) struct Facts {
     /// Records whose bytes were asked for.
     #[serde(skip)]
     pub(super) raw: Vec<Raw>,
+    /// Records whose fields are needed.
+    #[serde(skip)]
+    pub(super) decoded: Vec<Raw>,
 }
 
 /// The sizes of the three files.

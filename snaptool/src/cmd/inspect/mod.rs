@@ -3,7 +3,7 @@
 //! ```text
 //! snapshot (seek, pipe, survey) ┐
 //! chain (a delta's parents)     ├─> facts ─> narrow ─> text | JSON
-//! three (bhyve's files)         ┘
+//! three (bhyve's files)         ┘     └─> state (fields of records) ─┘
 //! ```
 //! It works on damaged files: what is intact is shown, what is not is named, and what only a
 //! damaged part says is marked as claimed. Both outputs come from one model of the facts.
@@ -13,8 +13,11 @@ mod collect;
 mod dump;
 mod facts;
 mod narrow;
+mod screen;
 mod segments;
+mod shown;
 mod snapshot;
+pub(super) mod state;
 pub(super) mod table;
 mod text;
 mod three;
@@ -25,7 +28,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use self::facts::Facts;
-use self::narrow::Narrow;
+use self::narrow::{Narrow, What};
 use crate::cmd::help;
 use crate::exit::{Answer, note};
 use crate::links::{Links, Where};
@@ -46,12 +49,19 @@ pub struct Args {
     pub input: PathBuf,
     /// Show only this: header, vm, memory, config, meta, layout, damage, findings, devices (all
     /// records), kern_structs or structs (the kernel's), devices/NAME (a record, whichever list it
-    /// is in), or devices/NAME/raw (its bytes, dumped).
+    /// is in, with what its registers say), devices/NAME/VCPU (one virtual CPU of it), or
+    /// devices/NAME/raw (its bytes, dumped).
     #[arg(value_name = "PATH")]
     pub path: Option<String>,
     /// Where the parents of a delta are.
     #[command(flatten)]
     pub chain: Where,
+    /// Show every field of the records that are shown.
+    #[arg(long)]
+    pub fields: bool,
+    /// Show the machine on one screen: CPUs, devices, what is pending.
+    #[arg(long, conflicts_with_all = ["path", "json", "fields"])]
+    pub summary: bool,
     /// Print the same facts as JSON.
     #[arg(long)]
     pub json: bool,
@@ -70,8 +80,9 @@ pub struct Args {
 pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
+    let width = screen::width(&stdout);
     let mut out = BufWriter::new(stdout.lock());
-    let answer = inspect(args, stop, terminal, &mut out)?;
+    let answer = inspect_at(args, stop, (terminal, width), &mut out)?;
     out.flush()?;
     Ok(answer)
 }
@@ -87,7 +98,18 @@ pub fn inspect(
     terminal: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<Answer> {
-    let narrow = Narrow::parse(args.path.as_deref())?;
+    inspect_at(args, stop, (terminal, state::WIDTH), out)
+}
+
+/// As [`inspect`], on a screen of so many columns.
+fn inspect_at(
+    args: &Args,
+    stop: &Stop,
+    (terminal, width): (bool, usize),
+    out: &mut dyn Write,
+) -> anyhow::Result<Answer> {
+    let mut narrow = Narrow::parse(args.path.as_deref())?;
+    (narrow.fields, narrow.summary) = (args.fields, args.summary);
     let facts = match Source::open(&args.input, stop)? {
         Source::File(file) => {
             let mut facts = snapshot::file(&file, &narrow, args.full, args.progress, stop)?;
@@ -115,7 +137,7 @@ pub fn inspect(
         serde_json::to_writer_pretty(&mut *out, &as_json(&narrow, &facts)?)?;
         writeln!(out)?;
     } else {
-        as_text(&narrow, &facts, terminal, out)?;
+        as_text(&narrow, &facts, (terminal, width), out)?;
     }
     Ok(if facts.intact && !facts.refused() { Answer::Yes } else { Answer::No })
 }
@@ -123,32 +145,37 @@ pub fn inspect(
 fn as_text(
     narrow: &Narrow,
     facts: &Facts,
-    terminal: bool,
+    (terminal, width): (bool, usize),
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let missing = || narrow.missing(facts);
-    match narrow {
-        Narrow::All => text::all(facts, out)?,
-        Narrow::Header => match (&facts.header, &facts.claims.header) {
+    match &narrow.what {
+        _ if narrow.summary => shown::summary(facts, out)?,
+        What::All => {
+            text::all(facts, out)?;
+            shown::records(narrow, facts, width, out)?;
+        }
+        What::Header => match (&facts.header, &facts.claims.header) {
             (Some(header), _) => text::header("", header, out)?,
             (None, Some(claim)) => text::header("claimed: ", claim, out)?,
             (None, None) => return Err(missing()),
         },
-        Narrow::Vm => text::vm(facts.vm.as_ref().ok_or_else(missing)?, out)?,
-        Narrow::Memory => text::memory(facts.memory.as_ref().ok_or_else(missing)?, out)?,
-        Narrow::Config => {
+        What::Vm => text::vm(facts.vm.as_ref().ok_or_else(missing)?, out)?,
+        What::Memory => text::memory(facts.memory.as_ref().ok_or_else(missing)?, out)?,
+        What::Config => {
             text::verbatim(facts.config_text.as_ref().ok_or_else(missing)?, terminal, out)?;
         }
-        Narrow::Meta => {
+        What::Meta => {
             text::verbatim(facts.meta_text.as_ref().ok_or_else(missing)?, terminal, out)?;
         }
-        Narrow::Layout => text::layout(facts, out)?,
-        Narrow::Damage => text::damage(facts, out)?,
-        Narrow::Findings => text::findings(facts, out)?,
-        Narrow::Devices | Narrow::Section(_) | Narrow::Record(..) => {
+        What::Layout => text::layout(facts, out)?,
+        What::Damage => text::damage(facts, out)?,
+        What::Findings => text::findings(facts, out)?,
+        What::Devices | What::Section(_) | What::Record(..) => {
             let records = narrow.records(facts)?;
             if facts.raw.is_empty() {
-                text::records(&records, matches!(narrow, Narrow::Record(..)), out)?;
+                text::records(&records, matches!(narrow.what, What::Record(..)), out)?;
+                shown::records(narrow, facts, width, out)?;
             }
             for raw in &facts.raw {
                 if facts.raw.len() > 1 {
@@ -163,35 +190,26 @@ fn as_text(
 
 fn as_json(narrow: &Narrow, facts: &Facts) -> anyhow::Result<Value> {
     let mut value = serde_json::to_value(facts)?;
+    if narrow.what == What::All && narrow.fields {
+        let all = json!(shown::with_fields(narrow, facts, facts.records.iter().collect())?);
+        value.as_object_mut().and_then(|value| value.insert("records".to_owned(), all));
+    }
     let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
-    let found = match narrow {
-        Narrow::All => return Ok(value),
-        Narrow::Header if facts.header.is_none() && facts.claims.header.is_some() => {
+    let found = match &narrow.what {
+        What::All => return Ok(value),
+        What::Header if facts.header.is_none() && facts.claims.header.is_some() => {
             json!({ "claims": { "header": facts.claims.header } })
         }
-        Narrow::Header => take("header"),
-        Narrow::Vm => take("vm"),
-        Narrow::Memory => take("memory"),
-        Narrow::Config => with_text(take("config"), facts.config_text.as_deref()),
-        Narrow::Meta => with_text(take("meta"), facts.meta_text.as_deref()),
-        Narrow::Layout => take("layout"),
-        Narrow::Damage => take("damage"),
-        Narrow::Findings => take("findings"),
-        Narrow::Devices | Narrow::Section(_) => json!(narrow.records(facts)?),
-        Narrow::Record(..) => {
-            let mut records = Vec::new();
-            for record in narrow.records(facts)? {
-                let same = |raw: &&facts::Raw| {
-                    (&raw.section, &raw.name) == (&record.section, &record.name)
-                };
-                let raw = facts.raw.iter().find(same).map(|raw| hex::encode(&raw.bytes));
-                let mut shown = serde_json::to_value(record)?;
-                if let (Some(bytes), Some(shown)) = (raw, shown.as_object_mut()) {
-                    shown.insert("bytes".to_owned(), bytes.into());
-                }
-                records.push(shown);
-            }
-            json!(records)
+        What::Header => take("header"),
+        What::Vm => take("vm"),
+        What::Memory => take("memory"),
+        What::Config => with_text(take("config"), facts.config_text.as_deref()),
+        What::Meta => with_text(take("meta"), facts.meta_text.as_deref()),
+        What::Layout => take("layout"),
+        What::Damage => take("damage"),
+        What::Findings => take("findings"),
+        What::Devices | What::Section(_) | What::Record(..) => {
+            json!(shown::with_fields(narrow, facts, narrow.records(facts)?)?)
         }
     };
     if found.is_null() { Err(narrow.missing(facts)) } else { Ok(found) }

@@ -74,9 +74,10 @@ pub(super) fn all(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn verdict(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+/// What kind of input it is, and whether it is intact.
+pub(super) fn verdict_words(facts: &Facts) -> &'static str {
     let fault = |ids: &[&str]| facts.damage.iter().any(|damage| ids.contains(&damage.fault));
-    let what = match (facts.kind, facts.intact) {
+    match (facts.kind, facts.intact) {
         ("snapshot", true) => "snapshot file, intact as far as it was checked",
         ("snapshot", false) if facts.layout.iter().all(|range| range.status != "intact") => {
             if fault(&["not-a-snapshot"]) {
@@ -90,7 +91,11 @@ fn verdict(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
         ("snapshot", false) => "snapshot file, DAMAGED",
         (_, true) => "bhyve's three files",
         (_, false) => "bhyve's three files, DAMAGED",
-    };
+    }
+}
+
+fn verdict(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+    let what = verdict_words(facts);
     // The name of the input is safe already.
     writeln!(out, "{}: {what}", facts.input)?;
     if facts.refused() {

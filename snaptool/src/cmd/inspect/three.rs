@@ -98,7 +98,14 @@ fn records(
             if narrow.is_raw_of(section, &record.name) && kept as u64 <= limits::RECORDS_TOTAL {
                 let (section, name) = (section.to_owned(), record.name.clone());
                 facts.raw.push(facts::Raw { section, name, bytes });
+            } else if narrow.decodes(section, &record.name) {
+                let (section, name) = (section.to_owned(), record.name.clone());
+                facts.decoded.push(facts::Raw { section, name, bytes });
             }
+        } else if bounded && narrow.decodes(section, &record.name) {
+            let bytes = beginning(files, record.offset, record.size)?;
+            let (section, name) = (section.to_owned(), record.name.clone());
+            facts.decoded.push(facts::Raw { section, name, bytes });
         }
         facts.records.push(facts::Record {
             section: section.to_owned(),
@@ -119,6 +126,14 @@ fn records(
     }
     facts.not_checked.push(RECORDS);
     Ok(None)
+}
+
+/// What lies in `.kern` of a record that does not lie in it as a whole.
+fn beginning(files: &ThreeFiles, offset: u64, size: u64) -> anyhow::Result<Vec<u8>> {
+    let left = files.kern.len().saturating_sub(offset).min(size).min(limits::RECORD);
+    let mut bytes = vec![0; usize::try_from(left)?];
+    files.kern.read_exact_at(&mut bytes, offset.min(files.kern.len()))?;
+    Ok(bytes)
 }
 
 /// The memory map; counts and identities only if it is to be read.
