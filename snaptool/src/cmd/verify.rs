@@ -426,6 +426,10 @@ impl Report {
         for words in self.telling.warnings(&self.findings) {
             note(&format!("{}: {words}", self.input));
         }
+        // A delta alone is checked in part only, and silence would not say so (§13.4).
+        if self.not_checked.iter().any(|words| words == STATE) {
+            note(&format!("{}: not checked: {STATE} (--chain)", self.input));
+        }
         Ok(())
     }
 }
