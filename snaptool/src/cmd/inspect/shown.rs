@@ -37,17 +37,24 @@ pub(super) fn records(
         return Ok(());
     }
     let machine = machine(facts);
-    for record in machine.records() {
+    for Record { section, name, .. } in &facts.records {
         let named = match narrow.what {
             What::All => Some(Named::Whole),
-            _ => narrow.named(record.section, record.name),
+            _ => narrow.named(section, name),
+        };
+        if !matches!(named, Some(Named::Whole | Named::Vcpu(_))) {
+            continue;
+        }
+        writeln!(out, "\n{}", collect::record_name(section, name))?;
+        let mut all = machine.records();
+        let Some(record) = all.find(|one| one.section == section && one.name == name) else {
+            writeln!(out, "its bytes cannot be read, or all records together are too large")?;
+            continue;
         };
         let vcpu = match named {
-            Some(Named::Whole) => None,
             Some(Named::Vcpu(vcpu)) => Some(slot(record, vcpu)?),
-            _ => continue,
+            _ => None,
         };
-        writeln!(out, "\n{}", collect::record_name(record.section, record.name))?;
         let ask = Ask { vcpu, fields: narrow.fields, words: one, width };
         render(&machine, record, ask, out)?;
     }

@@ -47,7 +47,8 @@ fn words(space: &[u8], at: usize, id: u64) -> String {
             let masked = if control >> 14 & 1 == 1 { ", all masked" } else { "" };
             let (table, pending) = (number(4, 4), number(8, 4));
             format!(
-                "MSI-X {on}{masked}, {} entries in BAR {} at {:#x}, pending bits in BAR {} at {:#x}",
+                "MSI-X {on}{masked}, {} entries in BAR {} at {:#x}, pending bits in BAR {} at \
+                 {:#x}",
                 (control & 0x7ff) + 1,
                 table & 7,
                 table & !7,

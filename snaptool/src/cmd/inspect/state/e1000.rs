@@ -48,7 +48,10 @@ fn ring(root: Scope<'_, '_>, page: &mut Page, name: &str, keys: [&str; 6]) {
     let what = if name == "transmit" { "to be sent" } else { "free for packets" };
     page.pair(
         name,
-        format!("{on}, {active}, {entries} descriptors at {base:#x}, head {head}, tail {tail}: {owned} {what}"),
+        format!(
+            "{on}, {active}, {entries} descriptors at {base:#x}, head {head}, tail {tail}: \
+             {owned} {what}"
+        ),
     );
 }
 

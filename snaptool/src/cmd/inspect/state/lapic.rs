@@ -131,7 +131,7 @@ impl<'f, 'a> Lapic<'f, 'a> {
         let initial = self.register("icr_timer");
         let current = self.slot.u64("ccr").unwrap_or_default();
         let counts = format!("count {current} of {initial}, divided by {divisor}: {rate}");
-        let words = self.timer().map_or_else(|| "off".to_owned(), |timer| timer);
+        let words = self.timer().unwrap_or_else(|| "off".to_owned());
         page.pair("timer", format!("{words}; {counts}"));
     }
 

@@ -135,7 +135,7 @@ pub(super) fn hertz(hertz: u64) -> String {
 pub(super) fn rate(of: u64, divided: u64) -> String {
     match of.checked_div(divided) {
         None => "for ever".to_owned(),
-        Some(whole) if whole >= 1000 || of % divided == 0 => hertz(whole),
+        Some(whole) if whole >= 1000 || of.is_multiple_of(divided) => hertz(whole),
         Some(whole) => {
             let rest = u128::from(of % divided) * 1000 / u128::from(divided);
             format!("{whole}.{rest:03} Hz")

@@ -21,11 +21,13 @@ pub(super) fn render(view: &View<'_, '_>, page: &mut Page) {
     let at = number("sc->rtsregs.intrreg.erdp");
     page.pair(
         "events",
-        format!("{events} in the ring, next at segment {segment} index {next}, cycle {cycle}, dequeued at {at:#x}"),
+        format!(
+            "{events} in the ring, next at segment {segment} index {next}, cycle {cycle}, \
+             dequeued at {at:#x}"
+        ),
     );
-    let (enabled, asserted) = match number("sc->rtsregs.intrreg.iman") {
-        value => (value >> 1 & 1 == 1, value & 1 == 1),
-    };
+    let iman = number("sc->rtsregs.intrreg.iman");
+    let (enabled, asserted) = (iman >> 1 & 1 == 1, iman & 1 == 1);
     let words = |set: bool, yes: &str, no: &str| (if set { yes } else { no }).to_owned();
     page.pair(
         "interrupts",
