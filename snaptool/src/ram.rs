@@ -12,8 +12,8 @@ use crate::progress::Progress;
 use crate::signal::Stop;
 use crate::sparse::data_ranges;
 
-/// Bytes of a block: large enough that frames and compression windows cost little, small enough to
-/// hold many. Measured choices come with the benchmarks.
+/// Bytes of a block, if not told otherwise: smaller ones cost space, and larger ones save little
+/// and take memory (§6.2.9 has figures).
 pub const BLOCK: u64 = 1 << 20;
 
 /// Whether the file system is asked where the RAM file has holes.

@@ -322,3 +322,30 @@ fn a_page_read_by_itself_is_held_against_its_leaf() {
         assert_eq!(wanted(&copy, &[16 - refused]).unwrap().len(), 1);
     }
 }
+
+#[test]
+fn a_compressed_page_that_is_read_by_itself_is_held_against_its_leaf() {
+    // Its digest covers the payload, and the second of its two pages is not that of its leaf.
+    let plan = Plan::small_zstd();
+    let file = forge_with(&plan, &mut |step| {
+        if let Step::Piece(piece) = step
+            && piece.kind == 32
+        {
+            let mut pages = zstd::bulk::decompress(&piece.payload, 2 * 4096).unwrap();
+            // Of the other extent it is the only one.
+            *pages.last_mut().unwrap() ^= 1;
+            piece.payload = zstd::bulk::compress(&pages, 3).unwrap();
+        }
+    });
+    let entry = entries(&Seeker::open(&file[..]).unwrap())[0];
+    let chain = Chain::open([&file[..]], |_, _| ()).unwrap();
+    let area = || chain.area(entry.gpa, entry.size.into(), vec![(0, entry)]);
+    let good = area().pages(&[1]).unwrap();
+    assert_eq!(good.iter().map(|page| page.0).collect::<Vec<_>>(), [4096]);
+    for wanted in [&[15][..], &[1, 15]] {
+        let error = area().pages(wanted).unwrap_err();
+        assert!(error.to_string().contains("§6.2.8"), "{error}");
+    }
+    // A check of the file takes no such page, wanted or not.
+    says(&walk(&file).unwrap_err(), "§6.2.8");
+}

@@ -200,3 +200,44 @@ fn what_is_refused_leaves_no_trace() {
     writer.finish(&mut out).unwrap();
     assert!(out == Plan::small().forge());
 }
+
+#[test]
+fn parts_that_were_made_apart_are_those_that_the_writer_makes() {
+    for compression in [Compression::None, Compression::Zstd(1)] {
+        let (header, vm, _) = begun();
+        let begin = |out: &mut Vec<u8>| {
+            let writer = Writer::begin(&header, vm.clone(), None, compression, out).unwrap();
+            writer.memory().unwrap()
+        };
+        let blocks = [(0, 3), (2, 9)].map(|(number, fill)| {
+            let mut data = Bitmap::new(16);
+            data.set(number);
+            Block { gpa: number as u64 >> 1 << 16, size: 1 << 16, data, pages: vec![fill; 4096] }
+        });
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        let mut writer = begin(&mut one);
+        blocks.iter().for_each(|block| writer.block(block, &mut one).unwrap());
+        let mut appending = begin(&mut other);
+        let encoder = appending.encoder();
+        // On another thread, and in another order than they are appended.
+        let parts = std::thread::scope(|scope| {
+            let made = scope.spawn(|| {
+                let [first, last] = &blocks;
+                let last = encoder.block(last).unwrap();
+                [encoder.block(first).unwrap(), last]
+            });
+            made.join().unwrap()
+        });
+        parts.iter().for_each(|part| appending.append(part, &mut other).unwrap());
+        // What the writer refuses leaves no trace.
+        let before = other.clone();
+        says(&appending.append(&parts[0], &mut other).unwrap_err(), "value", "§6.2.7");
+        assert!(other == before);
+        let mut bad = blocks[0].clone();
+        bad.gpa = 4096;
+        says(&encoder.block(&bad).unwrap_err(), "value", "§6.2.1");
+        writer.finish(&mut one).unwrap();
+        appending.finish(&mut other).unwrap();
+        assert!(one == other);
+    }
+}
