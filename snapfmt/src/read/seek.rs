@@ -136,7 +136,7 @@ impl Quick {
         ram: Option<&dyn GuestRam>,
         host: Option<&HostFacts>,
     ) -> Result<Judgement, Vec<Record>> {
-        let origin = origin(&self.index, &self.meta_text, records)?;
+        let origin = origin(&self.vm, &self.index, &self.meta_text, records)?;
         Ok(Judgement::of(&origin.machine(), self.findings.clone(), ram, host))
     }
 }

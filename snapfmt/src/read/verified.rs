@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::agreement;
 use crate::bhyve::{self, Finding, Meta};
 use crate::digest::Digest;
 use crate::layout::header::Header;
@@ -145,14 +146,16 @@ impl Verified {
         ram: Option<&dyn GuestRam>,
         host: Option<&HostFacts>,
     ) -> Result<Judged, Vec<Record>> {
-        let origin = origin(&self.index, &self.meta_text, records)?;
+        let origin = origin(&self.vm, &self.index, &self.meta_text, records)?;
         let whole = origin.whole && self.unsettled.is_none();
         Ok(Origin { whole, ..origin }.judge(self.findings.clone(), ram, host))
     }
 }
 
-/// The state in the records of a file, if they are those that its index lists.
+/// The state in the records of a file, if they are those that its index lists. What never was three
+/// files is judged by what `.meta` would say, and cannot become three: it is not whole.
 pub(super) fn origin(
+    vm: &Vm,
     index: &Index,
     text: &[u8],
     records: Vec<Record>,
@@ -161,7 +164,13 @@ pub(super) fn origin(
     if !listed.eq(records.iter().map(Record::id)) {
         return Err(records);
     }
-    let Ok(meta) = Meta::parse(text) else { return Err(records) };
+    let meta = match text {
+        [] => agreement::without_text(vm, records.iter().map(Record::id)),
+        text => match Meta::parse(text) {
+            Ok(meta) => meta,
+            Err(_) => return Err(records),
+        },
+    };
     // Sections and names are those of `.meta`, each once.
     let mut bytes: BTreeMap<_, _> = records
         .into_iter()
@@ -172,6 +181,6 @@ pub(super) fn origin(
         bytes.remove(&key).map(Record::into_bytes)
     };
     let records: Vec<_> = meta.records.iter().map(&mut of).collect();
-    let whole = records.iter().all(Option::is_some);
+    let whole = !text.is_empty() && records.iter().all(Option::is_some);
     Ok(Origin { text: text.to_owned(), meta, records, whole })
 }

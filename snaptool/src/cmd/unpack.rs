@@ -344,7 +344,7 @@ fn not_interrupted(files: &Files) -> anyhow::Result<()> {
 
 fn delta() -> anyhow::Error {
     Trouble::new("this is a delta: it holds only what changed since its parent")
-        .hint("three files take the whole state")
+        .hint("name the folder in which its parents are, with --chain")
         .into()
 }
 
