@@ -110,8 +110,8 @@ pub const FIELD_INLINE: usize = 4096;
 
 // Findings.
 
-/// Places that are listed where one rule is broken in a record, and what it lacks; more are counted.
-/// A machine of 16 virtual CPUs can show all of them.
+/// Places that are listed where one rule is broken in a record, and what it lacks; more are
+/// counted. A machine of 16 virtual CPUs can show all of them.
 pub const FINDINGS: usize = 16;
 
 /// Pages of guest memory that are kept for rules while a file goes by. Rings of 30 devices with

@@ -1,4 +1,5 @@
-//! How long a quick check takes, rules included: 16 virtual CPUs and 30 devices. `cargo bench -p tests`.
+//! How long a quick check takes, rules included: 16 virtual CPUs and 30 devices. `cargo bench -p
+//! tests`.
 
 // What cannot go on has failed. Of the fixtures' kit only some is used here.
 #![allow(

@@ -1,5 +1,5 @@
-//! What a judgement of device state takes, kept while a file goes by: its records, and the few pages
-//! of guest memory that rules look at.
+//! What a judgement of device state takes, kept while a file goes by: its records, and the few
+//! pages of guest memory that rules look at.
 
 use crate::bhyve::Meta;
 use crate::memory::block::Block;
@@ -10,7 +10,8 @@ use crate::read::verified::Verified;
 use crate::state::gate::Judged;
 use crate::state::rules::{GuestRam, HostFacts, KeptRam, Machine};
 
-/// Records and pages of a file that goes by once, as [`read_all`](crate::read::read_all) gives them.
+/// Records and pages of a file that goes by once, as [`read_all`](crate::read::read_all) gives
+/// them.
 ///
 /// Records come before memory, so that it is known by then which pages the rules will look at. Kept
 /// are at most all records ([`limits::RECORDS_TOTAL`](crate::limits::RECORDS_TOTAL)) and

@@ -10,8 +10,8 @@ use crate::cmd::help;
 use crate::exit::{Answer, Trouble};
 use crate::text;
 
-/// Says what a rule about snapshots is: what must hold, why, what stock bhyve does where it does not,
-/// how that is known, and what can be done.
+/// Says what a rule about snapshots is: what must hold, why, what stock bhyve does where it does
+/// not, how that is known, and what can be done.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::EXPLAIN)]
 pub struct Args {

@@ -76,7 +76,7 @@ pub(crate) const EXTRACT: &str = "\
 Exit status:
   0  the part is there, and of a snapshot file it was checked
   1  no: it is damaged; with --damaged, what there is was copied
-  2  trouble: usage, files, a PART that is not there, names that are taken or that bhyve would resume
+  2  trouble: usage, files, a PART that is not there, names taken or that bhyve would resume
 
 Examples:
   snaptool extract vm.snap kern_structs/vmcx            to vm.snap.kern_structs-vmcx.raw

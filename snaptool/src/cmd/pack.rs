@@ -80,8 +80,8 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-/// Says what values were found that someone should know of. A set that must not be restored is packed
-/// all the same: it may be all that is left, and what is to be looked into.
+/// Says what values were found that someone should know of. A set that must not be restored is
+/// packed all the same: it may be all that is left, and what is to be looked into.
 fn tell(judged: &Judged, base: &Path) {
     let mut judgement = judged.judgement().clone();
     // Told before.

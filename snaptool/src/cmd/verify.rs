@@ -1,5 +1,5 @@
-//! `snaptool verify`: whether snapshots are intact and well formed, and hold nothing that is known to
-//! harm who restores them.
+//! `snaptool verify`: whether snapshots are intact and well formed, and hold nothing that is known
+//! to harm who restores them.
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -25,8 +25,8 @@ use crate::source::Source;
 use crate::text;
 use crate::three::ThreeFiles;
 
-/// Checks snapshots: every byte of a snapshot file, and of its state, or that of bhyve's three files,
-/// all values against what is known to harm a host, bhyve or the guest.
+/// Checks snapshots: every byte of a snapshot file, and of its state, or that of bhyve's three
+/// files, all values against what is known to harm a host, bhyve or the guest.
 ///
 /// Says nothing when all is well. "Well" means intact, well formed, and not broken in any way that
 /// the rules know (`snaptool explain --list`): not that there is no other way, and not that nobody

@@ -261,7 +261,8 @@ pub(super) fn from_state(finding: &StateFinding, fails: bool) -> Item {
     }
 }
 
-/// How a person takes responsibility. Nothing is offered whose name would mean something to a shell.
+/// How a person takes responsibility. Nothing is offered whose name would mean something to a
+/// shell.
 fn acceptable(finding: &StateFinding) -> Option<String> {
     let StateFinding { rule, record, .. } = finding;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '_' | '-');

@@ -10,8 +10,8 @@ use super::item::{Item, from_state, from_structure, from_unknown};
 /// Rules that are named where a line lists them; others are counted.
 const NAMED: usize = 8;
 
-/// Findings under a policy: the structure first, on which all else rests, then the values, the worst
-/// first, then what nobody could look at. What was accepted is not among them.
+/// Findings under a policy: the structure first, on which all else rests, then the values, the
+/// worst first, then what nobody could look at. What was accepted is not among them.
 pub(crate) fn items(judgement: &Judgement, policy: &Policy) -> Vec<Item> {
     let strict = policy.strict;
     let structure = judgement.structure.iter().map(|finding| from_structure(finding, strict));

@@ -1,5 +1,5 @@
-//! The rules of device state and the gate, as commands meet them: what is wrong with a snapshot, for
-//! people and for programs, and how bhyve's three files are held against all rules.
+//! The rules of device state and the gate, as commands meet them: what is wrong with a snapshot,
+//! for people and for programs, and how bhyve's three files are held against all rules.
 //!
 //! ```text
 //! three files ── three ──┐

@@ -7,7 +7,8 @@ use snapfmt::state::rules::{GuestRam, HostFacts, RamError};
 use crate::input::FileInput;
 use crate::three::ThreeFiles;
 
-/// Reads all records and what rules look at in RAM, and judges. Nothing if `.meta` cannot be parsed:
+/// Reads all records and what rules look at in RAM, and judges. Nothing if `.meta` cannot be
+/// parsed:
 /// [`ThreeFiles::findings`] says why.
 ///
 /// # Errors

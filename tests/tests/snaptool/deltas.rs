@@ -38,8 +38,8 @@ fn step(bench: &Bench, name: &str, numbers: &mut Numbers) {
         ram.read_exact_at(&mut bytes, page * 4096).unwrap();
         bytes.iter().any(|byte| *byte != 0)
     };
-    // Fixtures have their data in the first MiBs. What device records speak of stays as it is: rings
-    // that differ from their image in a record break a rule.
+    // Fixtures have their data in the first MiBs. What device records speak of stays as it is:
+    // rings that differ from their image in a record break a rule.
     let shared = shared(bench, name);
     let free = |page: &u64| shared.iter().all(|at| !(*at..*at + 16).contains(page));
     let data: Vec<u64> = (0..2048).filter(data).filter(free).collect();

@@ -28,7 +28,8 @@ fn what_never_was_three_files_does_not_become_three() {
         assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains(says) && ended.stderr.contains(hint), "{}", ended.stderr);
         assert_eq!(bench.names(), ["a.snap"]);
-        // The bytes are good all the same; a .meta without records is not, nor are records of zeros.
+        // The bytes are good all the same; a .meta without records is not, nor are records of
+        // zeros.
         let good = !plan.described;
         for (line, yes) in [
             ("verify a.snap", good && plan.records.is_empty()),

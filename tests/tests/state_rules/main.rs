@@ -16,6 +16,7 @@ mod good;
 mod good_cpu;
 mod good_devices;
 mod machines;
+mod mutations;
 mod replay;
 mod scope;
 mod spec;

@@ -120,8 +120,8 @@ fn the_zeroed_kern_is_refused_with_guest_xcr0_and_a_panic_in_the_first_line() {
     assert_eq!(
         report.findings[0].to_string(),
         "kern record vm at 0x134: vcpu->guest_xcr0 of vcpu 0 is 0x0: the host panics or hangs; it \
-         must have x87 (bit 0), AVX only with SSE, MPX (3, 4) whole or not at all, AVX-512 (5 to 7) \
-         whole and only with AVX, AMX (17, 18) whole, and nothing else"
+         must have x87 (bit 0), AVX only with SSE, MPX (3, 4) whole or not at all, AVX-512 (5 to \
+         7) whole and only with AVX, AMX (17, 18) whole, and nothing else"
     );
     assert_eq!(report.findings[0].verdict(), Verdict::Fail);
     assert!(!report.findings[0].rule.acceptable());

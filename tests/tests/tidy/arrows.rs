@@ -21,7 +21,7 @@ const SNAPFMT: &[Row] = &[
     ("error", &["digest", "layout::kind", "nvlist"]),
     ("cursor", &["digest", "error"]),
     // The lists of the header block and of all parts alike.
-    ("part::pairs", &["error", "nvlist"]),
+    ("part::pairs", &["error", "limits", "nvlist"]),
     ("memory", &["digest", "error", "limits"]),
     ("delta", &["digest", "limits", "memory"]),
     ("layout", &["cursor", "digest", "error", "layout::kind", "limits", "memory", "part::pairs"]),
@@ -29,6 +29,7 @@ const SNAPFMT: &[Row] = &[
     (
         "part",
         &[
+            "bhyve",
             "cursor",
             "digest",
             "error",
@@ -104,13 +105,19 @@ const SNAPTOOL: &[Row] = &[
     ("input", &["exit", "node", "signal", "sparse", "text"]),
     ("output", &["exit", "node", "text"]),
     ("ram", &["input", "progress", "signal", "sparse"]),
-    ("three", &["exit", "input", "signal", "text"]),
+    ("three", &["exit", "input", "node", "signal", "text"]),
     ("source", &["input", "signal", "three"]),
+    ("host", &["exit", "input", "signal"]),
+    ("gate", &["input", "source", "three"]),
+    ("pipeline", &[]),
+    ("watch", &["input", "progress", "signal"]),
+    ("links", &["exit", "input", "node", "progress", "signal", "source", "text", "watch"]),
+    ("whole", &["exit", "links", "node", "signal", "source", "text", "three"]),
     (
         "cmd",
         &[
-            "exit", "input", "mdoc", "node", "output", "progress", "ram", "signal", "source",
-            "sparse", "text", "three",
+            "exit", "gate", "host", "input", "links", "mdoc", "node", "output", "pipeline",
+            "progress", "ram", "signal", "source", "sparse", "text", "three", "watch", "whole",
         ],
     ),
     ("cli", &["cmd", "exit", "signal", "text"]),

@@ -51,7 +51,7 @@ use crate::state::rules::StateFinding;
 /// use snapfmt::read::Verified;
 /// use snapfmt::state::gate::{DeviceState, Policy};
 /// fn checked(file: &Verified, records: Vec<Record>, policy: &Policy) -> Option<DeviceState> {
-///     file.judge(records, None, None)?.clear(policy).ok()
+///     file.judge(records, None, None).ok()?.clear(policy).ok()
 /// }
 /// ```
 #[derive(Debug, Clone)]

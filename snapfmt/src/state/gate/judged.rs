@@ -51,9 +51,9 @@ impl Origin {
 
 impl Judged {
     /// Judges the three files of bhyve, of which nothing else vouches: the text of `.meta`, the
-    /// lengths of `.kern` and of the file with guest memory, and the bytes of each record, for which
-    /// `bytes` is asked once. Rules that look at guest memory are not checked if there is no `ram`,
-    /// and those that need facts of the restoring host not without `host`.
+    /// lengths of `.kern` and of the file with guest memory, and the bytes of each record, for
+    /// which `bytes` is asked once. Rules that look at guest memory are not checked if there is no
+    /// `ram`, and those that need facts of the restoring host not without `host`.
     ///
     /// # Errors
     /// A text that bhyve cannot have written.
@@ -91,8 +91,8 @@ impl Judged {
         &self.origin.meta
     }
 
-    /// The records in the order of `.kern`, as they were read; none for one that could not be. To be
-    /// kept and looked at: what restores a machine takes no bytes, but a [`DeviceState`].
+    /// The records in the order of `.kern`, as they were read; none for one that could not be. To
+    /// be kept and looked at: what restores a machine takes no bytes, but a [`DeviceState`].
     pub fn records(&self) -> impl Iterator<Item = (&Record, Option<&[u8]>)> {
         let Origin { meta, records, .. } = &self.origin;
         meta.in_order().into_iter().map(|entry| {

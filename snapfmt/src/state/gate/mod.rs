@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Whatever hands state to something that will load it takes a [`DeviceState`], and nothing makes
-//! one but [`Judged::clear`]. The gate knows what rules say, and what a person has accepted. It does
-//! not know where the state goes.
+//! one but [`Judged::clear`]. The gate knows what rules say, and what a person has accepted. It
+//! does not know where the state goes.
 
 mod acceptance;
 mod device_state;

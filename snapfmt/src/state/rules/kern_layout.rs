@@ -17,10 +17,10 @@ static RULES: &[Rule] = &[Rule {
     condition: "must be such that all bytes of the record make fields of one known layout",
     reason: "the kernel reads fields one after another and checks hardly any: of a record that no \
              known release writes, nobody can say which of its bytes are which field",
-    bhyve: "a release that writes another size refuses the record or reads fields out of place; one \
-            that reads less of it restores what is at the beginning, whatever it is",
-    advice: "if a newer FreeBSD wrote it, use a newer snaptool, which knows the layout; else restore \
-             the file from a copy",
+    bhyve: "a release that writes another size refuses the record or reads fields out of place; \
+            one that reads less of it restores what is at the beginning, whatever it is",
+    advice: "if a newer FreeBSD wrote it, use a newer snaptool, which knows the layout; else \
+             restore the file from a copy",
     source: "sys/amd64/vmm/vmm_snapshot.c; usr.sbin/bhyve/snapshot.c vm_snapshot_buf, \
              vm_restore_kern_structs",
     judge: Judge::Layout,

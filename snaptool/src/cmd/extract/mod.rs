@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! PART ─ what ─> What ─┬─ snapshot (seek, survey) ─┐
-//!                      └─ three files ─────────────┴─> OUT, under a name that bhyve does not resume
+//!                      └─ three files ─────────────┴─> OUT, under a name that bhyve does not
+//! resume
 //! ```
 //! What is damaged is given only if it is asked for, as it lies in the file, and under a name that
 //! says so. Nothing here makes files that can be restored: that is `unpack`'s alone.

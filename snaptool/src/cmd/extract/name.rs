@@ -6,8 +6,8 @@ use snapfmt::bhyve::set::Files;
 
 use super::what::What;
 
-/// The name of a part beside its snapshot. What is no letter, digit, point, `_` or `-` in the part's
-/// name becomes `-`.
+/// The name of a part beside its snapshot. What is no letter, digit, point, `_` or `-` in the
+/// part's name becomes `-`.
 pub(super) fn beside(input: &Path, part: &What, ending: &str) -> PathBuf {
     let part = part.to_string();
     let plain = part.chars().map(|c| {
