@@ -29,7 +29,7 @@ use crate::three::ThreeFiles;
 /// files, all values against what is known to harm a host, bhyve or the guest.
 ///
 /// Says nothing when all is well. "Well" means intact, well formed, and not broken in any way that
-/// the rules know (`snaptool explain --list`): not that there is no other way, and not that nobody
+/// the rules of `snaptool explain --list` know: not that there is no other way, and not that nobody
 /// forged it (for that, compare --expect-root).
 ///
 /// A delta alone is checked as far as it goes; with --chain, all of it is, and so are its parents.
