@@ -166,13 +166,15 @@ fn a_virtual_cpu_that_was_never_started_passes() {
 /// In 2020 the slots of virtual CPUs that the machine does not have are such: here it has them.
 #[test]
 fn a_virtual_cpu_of_2020_that_was_never_started_passes() {
-    for name in [OLD_INTEL, OLD_AMD] {
+    // It is a note, since `ncpus` may be wrong instead.
+    let notes = ["lapic-never-started"; 3];
+    for (name, waiting) in [(OLD_INTEL, 3), (OLD_AMD, 2)] {
         let mut fixture = Fixture::of(name).with(&[]);
         fixture.meta.vm.ncpus = 4;
-        passes(name, &fixture, &[]);
+        passes(name, &fixture, &notes[..waiting]);
         // Also if it is its registers alone that tell.
         let started = set("vlapic", "vlapic->boot_state", 2).vcpu(3);
-        passes(name, &fixture.with(&[started]), &[]);
+        passes(name, &fixture.with(&[started]), &notes[..waiting - 1]);
     }
 }
 

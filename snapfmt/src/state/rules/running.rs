@@ -34,7 +34,8 @@ impl Machine<'_> {
             || state.is_some_and(|state| state < RUNNING)
     }
 
-    fn untouched(&self, vcpu: u32) -> bool {
+    /// Whether a virtual CPU has the registers with which it was made.
+    pub(super) fn untouched(&self, vcpu: u32) -> bool {
         let fresh = |slot: Scope<'_, '_>| {
             slot.u64("RFLAGS") == Some(0)
                 && slot.u64("CR0") == Some(0)

@@ -168,6 +168,19 @@ static RULES: &[Rule] = &[
         judge: Judge::Relation(boot_state),
         ..rule("lapic-boot-state", VLAPIC)
     },
+    Rule {
+        severity: Severity::Guest,
+        needs: Needs::Records,
+        subjects: &[Subject::field("vlapic->boot_state")],
+        condition: "must not be 0 (INIT) with registers that were never set",
+        reason: "such a virtual CPU waits to be started, or `ncpus` is larger than it was: FreeBSD 13 \
+                 writes sixteen slots whatever it is",
+        bhyve: "restores as many virtual CPUs as `ncpus` says",
+        source: "usr.sbin/bhyve/snapshot.c of FreeBSD 13; sys/amd64/vmm/io/vlapic.c vlapic_init",
+        advice: "compare `ncpus` in .meta with the configuration of the virtual machine",
+        judge: Judge::Relation(never_started),
+        ..rule("lapic-never-started", VLAPIC)
+    },
 ];
 
 /// A register of the page.
@@ -272,6 +285,15 @@ fn boot_state(check: &mut Check<'_, '_>) {
             (_, state) => state <= Some(RUNNING),
         };
         if !good {
+            check.breaks(known.record, &field, &[]);
+        }
+    }
+}
+
+fn never_started(check: &mut Check<'_, '_>) {
+    for (known, slot) in check.slots("vlapic") {
+        let Some(field) = slot.get("vlapic->boot_state") else { continue };
+        if slot.index() > 0 && field.u64() == Some(0) && check.machine().untouched(slot.index()) {
             check.breaks(known.record, &field, &[]);
         }
     }

@@ -76,6 +76,18 @@ fn registers() -> Vec<Case> {
         case("lapic-unused", AMD, &[word(4092, 1 << 24)]),
         case("lapic-boot-state", OLD_INTEL, &[set("vlapic", "vlapic->boot_state", 1)]),
         case("lapic-boot-state", OLD_AMD, &[set("vlapic", "vlapic->boot_state", 3).vcpu(1)]),
+        // AMD of 2020 has these registers twice.
+        Case { also: &["svm-twice"], ..case("lapic-never-started", OLD_AMD, &never_started()) },
+    ]
+}
+
+/// The second virtual CPU as it was made.
+fn never_started() -> Vec<Edit> {
+    vec![
+        set("vlapic", "vlapic->boot_state", 0).vcpu(1),
+        set("vmcx", "CR0", 0).vcpu(1),
+        set("vmcx", "RFLAGS", 0).vcpu(1),
+        set("vmcx", "EFER", 0x1000).vcpu(1),
     ]
 }
 
