@@ -173,8 +173,8 @@ static RULES: &[Rule] = &[
         needs: Needs::Records,
         subjects: &[Subject::field("vlapic->boot_state")],
         condition: "must not be 0 (INIT) with registers that were never set",
-        reason: "such a virtual CPU waits to be started, or `ncpus` is larger than it was: FreeBSD 13 \
-                 writes sixteen slots whatever it is",
+        reason: "such a virtual CPU waits to be started, or `ncpus` is larger than it was: \
+                 FreeBSD 13 writes sixteen slots whatever it is",
         bhyve: "restores as many virtual CPUs as `ncpus` says",
         source: "usr.sbin/bhyve/snapshot.c of FreeBSD 13; sys/amd64/vmm/io/vlapic.c vlapic_init",
         advice: "compare `ncpus` in .meta with the configuration of the virtual machine",
