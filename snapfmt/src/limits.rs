@@ -101,10 +101,6 @@ pub const FIELDS: usize = 1 << 18;
 /// take 100 KiB, 1024 take more.
 pub const FIELDS_NVLIST: usize = 4 << 20;
 
-/// Pairs of the list of a DEVICE part that holds fields, counted as §1.3.6 does. 30,000 are real;
-/// beyond it, records are stored whole.
-pub const FIELDS_PAIRS: usize = 1 << 16;
-
 /// The longest field that is in the list itself; longer ones are in the payload.
 pub const FIELD_INLINE: usize = 4096;
 

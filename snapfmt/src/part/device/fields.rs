@@ -69,7 +69,7 @@ impl<'a> Prepared<'a> {
             let sizes = self.chunks.iter().map(|chunk| chunk.len() as u64).collect();
             list.add("bulk", OwnedValue::NumberArray(sizes))?;
         }
-        let (found, limit) = (counted(&list), limits::FIELDS_PAIRS as u64);
+        let (found, limit) = (list.counted() as u64, limits::SNAPSHOT_PAIRS as u64);
         if found > limit {
             let what = "the number of pairs of its fields";
             return Err(Whole::OverLimit { what, found, limit });
@@ -81,18 +81,6 @@ impl<'a> Prepared<'a> {
         }
         Ok(packed)
     }
-}
-
-/// Pairs of the list and of all in it, and elements of arrays of lists (§1.3.6).
-fn counted(list: &Nvlist) -> u64 {
-    let pairs = list.pairs().iter().map(|pair| match &pair.value {
-        OwnedValue::Nvlist(inner) => 1 + counted(inner),
-        OwnedValue::NvlistArray(lists) => {
-            lists.iter().map(|inner| 1 + counted(inner)).sum::<u64>() + 1
-        }
-        _ => 1,
-    });
-    pairs.sum()
 }
 
 impl FieldsHead<'_> {
