@@ -10,6 +10,7 @@
 //! ```
 //! These modules know files and terminals and nothing of snapshots; `snapfmt` is the reverse.
 
+pub mod area;
 pub mod cli;
 pub mod cmd;
 pub mod exit;
@@ -18,7 +19,8 @@ pub mod host;
 pub mod input;
 pub mod links;
 pub mod mdoc;
-mod node;
+pub mod node;
+pub mod opened;
 pub mod output;
 pub mod pipeline;
 pub mod progress;
@@ -29,4 +31,4 @@ pub mod sparse;
 pub mod text;
 pub mod three;
 pub mod watch;
-mod whole;
+pub mod whole;

@@ -113,10 +113,13 @@ const SNAPTOOL: &[Row] = &[
     ("watch", &["input", "progress", "signal"]),
     ("links", &["exit", "input", "node", "progress", "signal", "source", "text", "watch"]),
     ("whole", &["exit", "links", "node", "signal", "source", "text", "three"]),
+    ("opened", &["exit", "links", "progress", "ram", "signal", "text", "three", "watch", "whole"]),
+    ("area", &["links", "opened", "ram", "watch"]),
     (
         "cmd",
         &[
-            "exit", "gate", "host", "input", "links", "mdoc", "node", "output", "pipeline",
+            "area",
+            "exit", "gate", "host", "input", "links", "mdoc", "node", "opened", "output", "pipeline",
             "progress", "ram", "signal", "source", "sparse", "text", "three", "watch", "whole",
         ],
     ),
