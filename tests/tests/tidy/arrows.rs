@@ -118,9 +118,9 @@ const SNAPTOOL: &[Row] = &[
     (
         "cmd",
         &[
-            "area",
-            "exit", "gate", "host", "input", "links", "mdoc", "node", "opened", "output", "pipeline",
-            "progress", "ram", "signal", "source", "sparse", "text", "three", "watch", "whole",
+            "area", "exit", "gate", "host", "input", "links", "mdoc", "node", "opened", "output",
+            "pipeline", "progress", "ram", "signal", "source", "sparse", "text", "three", "watch",
+            "whole",
         ],
     ),
     ("cli", &["cmd", "exit", "signal", "text"]),

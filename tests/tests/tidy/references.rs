@@ -12,8 +12,13 @@ use super::{Source, root};
 /// The document that is meant where none is named.
 const DEFAULT: &str = "snapshot.md";
 
-/// Folders of the code of another document, which is looked at first.
-const OTHERS: [(&str, &str); 1] = [("migrate", "handover.md")];
+/// Folders of the code of another document, which is looked at first; of two, the first one.
+const OTHERS: [(&str, &str); 4] = [
+    ("migrate/src/handover", "handover.md"),
+    ("migrate/src/identity.rs", "handover.md"),
+    ("migrate/src/journal", "handover.md"),
+    ("migrate", "stream.md"),
+];
 
 /// The documents that a file may mean where it names none. A document means itself first.
 fn meant(path: &Path) -> [&str; 2] {
@@ -186,5 +191,5 @@ fn a_citation_of_what_does_not_exist_is_found_with_its_line() {
     );
     // A document means itself before the first one, and code the document of its folder.
     assert_eq!(dangling(&spec, Path::new("spec/other.md"), "§3 §1 §2"), ["1: other.md §2"]);
-    assert_eq!(dangling(&spec, Path::new("migrate/src/lib.rs"), "§1 §3"), ["1: handover.md §3"]);
+    assert_eq!(dangling(&spec, Path::new("migrate/src/lib.rs"), "§1 §3"), ["1: stream.md §3"]);
 }

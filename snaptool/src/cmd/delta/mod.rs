@@ -119,7 +119,11 @@ fn fits(parent: &Opened<'_>, new: &Opened<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(args: &Args, new: &Opened<'_>, stop: &Stop) -> anyhow::Result<Option<Configuration>> {
+fn configuration(
+    args: &Args,
+    new: &Opened<'_>,
+    stop: &Stop,
+) -> anyhow::Result<Option<Configuration>> {
     let Some(path) = &args.config else { return Ok(None) };
     let Ram::File { meta, .. } = &new.ram else {
         let words = format!("{} is a snapshot file, and has its configuration in it", new.name);
