@@ -12,7 +12,8 @@ use crate::layout::{PART_ALIGN, padding};
 use crate::part::{Encoded, Intact};
 
 /// What stands behind a payload, as far as it is needed.
-static ZEROS: [u8; PART_ALIGN as usize] = [0; PART_ALIGN as usize];
+const ZEROS: &[u8; 64] = &[0; 64];
+const _: () = assert!(ZEROS.len() as u64 == PART_ALIGN);
 
 /// A part on its way out. Nothing is copied to make it.
 #[derive(Debug, Clone, PartialEq, Eq)]

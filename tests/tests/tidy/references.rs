@@ -12,8 +12,13 @@ use super::{Source, root};
 /// The document that is meant where none is named.
 const DEFAULT: &str = "snapshot.md";
 
-/// Folders of the code of another document, which is looked at first.
-const OTHERS: [(&str, &str); 1] = [("migrate", "handover.md")];
+/// Folders of the code of another document, which is looked at first. A folder stands before the
+/// one that it is in.
+const OTHERS: [(&str, &str); 3] = [
+    ("migrate/src/stream", "stream.md"),
+    ("migrate/src/core", "stream.md"),
+    ("migrate", "handover.md"),
+];
 
 /// The documents that a file may mean where it names none. A document means itself first.
 fn meant(path: &Path) -> [&str; 2] {
