@@ -89,7 +89,12 @@ impl Decoder {
             _ => self.step(n),
         };
         item.map_err(|(offset, fault)| {
-            let breach = Breach { at: self.at.saturating_add(offset), item: self.items, fault };
+            let message = match &self.state {
+                State::Message(frame, _) => Some(frame.kind),
+                _ => None,
+            };
+            let at = self.at.saturating_add(offset);
+            let breach = Breach { at, item: self.items, message, fault };
             self.state = State::Failed(breach.clone());
             breach
         })
@@ -110,7 +115,7 @@ impl Decoder {
         };
         let at = self.at.saturating_add((before + have) as u64);
         let fault = Fault::Truncated { wanted: wanted as u64, left: have as u64 };
-        Err(Breach { at, item: self.items, fault })
+        Err(Breach { at, item: self.items, message: None, fault })
     }
 
     /// Takes `n` bytes, at least one. An error has its offset in the item.

@@ -8,12 +8,14 @@ use super::message::Trouble;
 
 /// An item that breaks §1 to §3, or says what its rule forbids. Nothing after it can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("item {item}, offset {at:#x}: {fault}")]
+#[error("item {item}{}, offset {at:#x}: {fault}", named(*message))]
 pub struct Breach {
     /// The offset in the stream: of the field where it is known, else of the structure.
     pub at: u64,
     /// How many items came before this one.
     pub item: u64,
+    /// The type of the message, where its list is wrong.
+    pub message: Option<Kind>,
     /// What is wrong.
     pub fault: Fault,
 }
@@ -52,12 +54,12 @@ pub enum Fault {
     #[error("there is no message of type {0} (§2.2)")]
     Type(u32),
     /// A list that is too short or too long for its message.
-    #[error("the nvlist of {kind} has {found} bytes, not 19 to {} (§2.3)", kind.limit())]
+    #[error("the nvlist has {found} bytes, not 19 to {limit} (§2.3)")]
     Size {
-        /// The type of the message.
-        kind: Kind,
         /// Its length.
         found: u64,
+        /// The most that this message may have.
+        limit: u32,
     },
     /// An item was lost, doubled or moved.
     #[error("the message says that {found} items came before it, and {expected} did (§2.4)")]
@@ -71,21 +73,11 @@ pub enum Fault {
     #[error("a reserved field is not zero (§2.5)")]
     Reserved,
     /// A list in another form.
-    #[error("the nvlist of {kind} has not the form it must have: {fault} (§2.8)")]
-    Form {
-        /// The type of the message.
-        kind: Kind,
-        /// What is wrong, by `spec/snapshot.md`.
-        fault: Box<snapfmt::Fault>,
-    },
-    /// A pair that is missing, of another type, or not known.
-    #[error("the nvlist of {kind} has not the pairs it must have: {why} (§2.9)")]
-    Pairs {
-        /// The type of the message.
-        kind: Kind,
-        /// Which pair, and what is wrong with it.
-        why: String,
-    },
+    #[error("the nvlist has not the form it must have: {0} (§2.8)")]
+    Form(Box<snapfmt::Fault>),
+    /// A pair that is missing, of another type, or not known; and which.
+    #[error("the nvlist has not the pairs it must have: {0} (§2.9)")]
+    Pairs(String),
     /// A value that its rule forbids.
     #[error("{what} is {found}: {must} ({rule})")]
     Value {
@@ -106,6 +98,10 @@ pub enum Fault {
     Part(snapfmt::Error),
 }
 
+fn named(message: Option<Kind>) -> String {
+    message.map_or_else(String::new, |kind| format!(" ({kind})"))
+}
+
 fn shown(found: Option<&str>) -> String {
     found.map_or_else(String::new, |found| format!(", but \"{found}\""))
 }
@@ -123,8 +119,8 @@ impl Fault {
             Self::Size { .. } => "§2.3",
             Self::Number { .. } => "§2.4",
             Self::Reserved => "§2.5",
-            Self::Form { .. } => "§2.8",
-            Self::Pairs { .. } => "§2.9",
+            Self::Form(_) => "§2.8",
+            Self::Pairs(_) => "§2.9",
             Self::Host(_) => "§5.1",
             Self::Part(_) => "§3.1",
         }

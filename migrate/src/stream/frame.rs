@@ -59,8 +59,9 @@ impl Frame {
             return Err((0, Fault::Digest { what: "frame of the message", rule: "§2.7" }));
         }
         let kind = Kind::from_number(number).ok_or((number_at, Fault::Type(number)))?;
-        if !(NVLIST_MIN..=kind.limit()).contains(&nvlist_size) {
-            return Err((size_at, Fault::Size { kind, found: nvlist_size.into() }));
+        let limit = kind.limit();
+        if !(NVLIST_MIN..=limit).contains(&nvlist_size) {
+            return Err((size_at, Fault::Size { found: nvlist_size.into(), limit }));
         }
         if items != expected {
             return Err((items_at, Fault::Number { found: items, expected }));

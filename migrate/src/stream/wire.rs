@@ -133,10 +133,10 @@ struct NoPairs {}
 pub(super) fn encode(message: &Message) -> Result<(Kind, Vec<u8>), Fault> {
     values::check(message)?;
     let (kind, nvlist) = pack(message);
-    let nvlist = nvlist.map_err(|fault| Fault::Form { kind, fault: Box::new(fault) })?;
-    let found = nvlist.len() as u64;
-    if found > kind.limit().into() {
-        return Err(Fault::Size { kind, found });
+    let nvlist = nvlist.map_err(|fault| Fault::Form(Box::new(fault)))?;
+    let (found, limit) = (nvlist.len() as u64, kind.limit());
+    if found > limit.into() {
+        return Err(Fault::Size { found, limit });
     }
     Ok((kind, nvlist))
 }
@@ -182,72 +182,62 @@ pub(super) fn decode(kind: Kind, list: &[u8]) -> Result<Message, Fault> {
 }
 
 fn unpack(kind: Kind, list: &[u8]) -> Result<Message, Fault> {
-    let from = List { kind, list };
     Ok(match kind {
-        Kind::Hello => Message::Hello(from.read::<HelloPairs>()?.try_into()?),
-        Kind::Facts => Message::Facts(from.read::<Facts>()?),
-        Kind::Report => Message::Report(from.read::<Report>()?),
+        Kind::Hello => Message::Hello(read::<HelloPairs>(list)?.try_into()?),
+        Kind::Facts => Message::Facts(read::<Facts>(list)?),
+        Kind::Report => Message::Report(read::<Report>(list)?),
         Kind::Begin => {
-            let BeginPairs { overrides } = from.read()?;
+            let BeginPairs { overrides } = read(list)?;
             Message::Begin { overrides }
         }
-        Kind::Have => Message::Have(from.read::<HavePairs>()?.try_into()?),
+        Kind::Have => Message::Have(read::<HavePairs>(list)?.try_into()?),
         Kind::State => {
-            let StatePairs { rehearsal } = from.read()?;
+            let StatePairs { rehearsal } = read(list)?;
             Message::State { rehearsal }
         }
         Kind::StateEnd => {
-            let StateEndPairs { parts, digest } = from.read()?;
+            let StateEndPairs { parts, digest } = read(list)?;
             Message::StateEnd(PartsEnd { parts, digest })
         }
         Kind::StateDone => {
-            let StateDonePairs { warnings } = from.read()?;
+            let StateDonePairs { warnings } = read(list)?;
             Message::StateDone { warnings }
         }
         Kind::Round => {
-            let RoundPairs { round, parent } = from.read()?;
+            let RoundPairs { round, parent } = read(list)?;
             Message::Round { round, parent }
         }
         Kind::RoundEnd => {
-            let RoundEndPairs { round, parts, stored, digest, root } = from.read()?;
+            let RoundEndPairs { round, parts, stored, digest, root } = read(list)?;
             Message::RoundEnd { round, parts: PartsEnd { parts, digest }, stored, root }
         }
         Kind::RoundDone => {
-            let RoundDonePairs { round, root } = from.read()?;
+            let RoundDonePairs { round, root } = read(list)?;
             Message::RoundDone { round, root }
         }
         Kind::Ack => {
-            let AckPairs { parts, stored } = from.read()?;
+            let AckPairs { parts, stored } = read(list)?;
             Message::Ack { parts, stored }
         }
-        Kind::Handover => Message::Handover(from.read::<HandoverPairs>()?.try_into()?),
+        Kind::Handover => Message::Handover(read::<HandoverPairs>(list)?.try_into()?),
         Kind::Copied => {
-            let CopiedPairs { content } = from.read()?;
+            let CopiedPairs { content } = read(list)?;
             Message::Copied { content }
         }
         Kind::Status => {
-            let StatusPairs { status } = from.read()?;
+            let StatusPairs { status } = read(list)?;
             Message::Status(status)
         }
-        Kind::Ping => from.read().map(|NoPairs {}| Message::Ping)?,
-        Kind::Error => Message::Error(from.read::<Trouble>()?),
-        Kind::Bye => from.read().map(|NoPairs {}| Message::Bye)?,
+        Kind::Ping => read(list).map(|NoPairs {}| Message::Ping)?,
+        Kind::Error => Message::Error(read::<Trouble>(list)?),
+        Kind::Bye => read(list).map(|NoPairs {}| Message::Bye)?,
     })
 }
 
-/// A packed list, and the message that it is of.
-struct List<'a> {
-    kind: Kind,
-    list: &'a [u8],
-}
-
-impl<'a> List<'a> {
-    fn read<T: Deserialize<'a>>(&self) -> Result<T, Fault> {
-        let kind = self.kind;
-        let view = pairs::view(self.list);
-        let view = view.map_err(|fault| Fault::Form { kind, fault: Box::new(fault) })?;
-        from_view(view).map_err(|error| Fault::Pairs { kind, why: error.to_string() })
-    }
+/// Reads a list; its form first.
+fn read<'a, T: Deserialize<'a>>(list: &'a [u8]) -> Result<T, Fault> {
+    let view = pairs::view(list).map_err(|fault| Fault::Form(Box::new(fault)))?;
+    from_view(view).map_err(|error| Fault::Pairs(error.to_string()))
 }
 
 impl From<Hello> for HelloPairs {
