@@ -19,6 +19,7 @@
 //! What exists is the core: who owns a VM, the journal that remembers it, the proof in `tests`, and
 //! the codec of the stream. There is no transport yet, and no command.
 
+pub mod core;
 pub mod handover;
 pub mod identity;
 pub mod journal;
