@@ -11,16 +11,19 @@
 //!   journal::Storage ──▶ journal::Journal ───┘
 //! ```
 //!
-//! Arrows between modules point one way: `identity <- journal <- handover`. The state machines do
-//! no I/O, have no clock and draw no random numbers; [`journal::File`] is the only thing here that
-//! touches a disk.
+//! Arrows between modules point one way: `identity <- journal <- handover <- stream`. The state
+//! machines do no I/O, have no clock and draw no random numbers, nor does [`stream`], which is what
+//! two hosts say to each other, as bytes; [`journal::File`] is the only thing here that touches a
+//! disk.
 //!
-//! What exists is the core: who owns a VM, the journal that remembers it, and the proof in `tests`.
-//! There is no stream yet, no transport, and no command.
+//! What exists is the core: who owns a VM, the journal that remembers it, the proof in `tests`, and
+//! the codec of the stream. There is no transport yet, and no command.
 
+pub mod core;
 pub mod handover;
 pub mod identity;
 pub mod journal;
+pub mod stream;
 pub mod transport;
 
 pub use identity::{Epoch, Identity, Session};

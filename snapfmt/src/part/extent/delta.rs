@@ -125,6 +125,28 @@ impl Settled {
         self.head.leaves()
     }
 
+    /// What the nvlist says, for whoever needs the pages no more.
+    #[must_use]
+    pub fn into_head(self) -> Head {
+        self.head
+    }
+
+    /// Data pages that follow each other, all of a run at once, with the number of the first.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut numbers = self.head.data.pages().peekable();
+        let mut rest = self.pages.as_slice();
+        std::iter::from_fn(move || {
+            let first = numbers.next()?;
+            let mut count = 1;
+            while numbers.next_if(|next| *next == first + count).is_some() {
+                count += 1;
+            }
+            let run;
+            (run, rest) = rest.split_at_checked(count * limits::PAGE)?;
+            Some((first, run))
+        })
+    }
+
     /// The data pages with their numbers in the block, ascending.
     pub fn pages(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.head.data.pages().zip(self.pages.chunks_exact(limits::PAGE))

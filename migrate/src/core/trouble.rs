@@ -1,0 +1,121 @@
+//! Why a side cannot go on, as both sides say it (§11.1).
+
+use crate::handover::Question;
+use crate::stream::message::{Finding, Message, Trouble};
+
+/// The codes of ERROR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Another source is being answered.
+    Busy,
+    /// Another machine state than the one that was offered.
+    Content,
+    /// Findings that nobody has accepted.
+    Facts,
+    /// A fault of this side.
+    Internal,
+    /// A breach of §1 to §3.
+    Item,
+    /// The journal.
+    Journal,
+    /// An item out of place.
+    Order,
+    /// Only a person can decide.
+    Question,
+    /// No room.
+    Room,
+    /// Another memory than it should be.
+    Root,
+    /// What is held, or was handed over, belongs to another session or machine.
+    Session,
+    /// A rule fails the state.
+    State,
+    /// A person stopped it.
+    Stopped,
+    /// Nothing came for too long.
+    Timeout,
+    /// No version in common.
+    Version,
+}
+
+impl Code {
+    /// Its name in the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Content => "content",
+            Self::Facts => "facts",
+            Self::Internal => "internal",
+            Self::Item => "item",
+            Self::Journal => "journal",
+            Self::Order => "order",
+            Self::Question => "question",
+            Self::Room => "room",
+            Self::Root => "root",
+            Self::Session => "session",
+            Self::State => "state",
+            Self::Stopped => "stopped",
+            Self::Timeout => "timeout",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// A trouble with these words.
+#[must_use]
+pub fn trouble(code: Code, words: impl Into<String>) -> Trouble {
+    Trouble { code: code.name().to_owned(), words: words.into(), hint: None, lines: Vec::new() }
+}
+
+pub(super) fn hinted(code: Code, words: impl Into<String>, hint: &str) -> Trouble {
+    Trouble { hint: Some(hint.to_owned()), ..trouble(code, words) }
+}
+
+pub(super) fn out_of_place(what: &str, phase: impl std::fmt::Debug) -> Trouble {
+    trouble(Code::Order, format!("{what} is out of place in {phase:?} (§4)"))
+}
+
+pub(super) fn timeout() -> Trouble {
+    trouble(Code::Timeout, "nothing came, or was read, for too long (§11.4)")
+}
+
+pub(super) fn question(question: Question) -> Trouble {
+    trouble(Code::Question, question.to_string())
+}
+
+pub(super) fn refused(findings: &[&Finding]) -> Trouble {
+    let line = |finding: &&Finding| {
+        let way = match &finding.option {
+            Some(option) => format!("accept it by `{option}`"),
+            None => "there is no way round".to_owned(),
+        };
+        format!("{}: {}; {way}", finding.subject, finding.reason)
+    };
+    let lines = findings.iter().map(line).collect();
+    Trouble { lines, ..trouble(Code::Facts, "the hosts do not fit (§5.4)") }
+}
+
+/// What a message is called in the specification.
+pub(super) fn name(message: &Message) -> &'static str {
+    match message {
+        Message::Hello(_) => "HELLO",
+        Message::Facts(_) => "FACTS",
+        Message::Report(_) => "REPORT",
+        Message::Begin { .. } => "BEGIN",
+        Message::Have(_) => "HAVE",
+        Message::State { .. } => "STATE",
+        Message::StateEnd(_) => "STATE-END",
+        Message::StateDone { .. } => "STATE-DONE",
+        Message::Round { .. } => "ROUND",
+        Message::RoundEnd { .. } => "ROUND-END",
+        Message::RoundDone { .. } => "ROUND-DONE",
+        Message::Ack { .. } => "ACK",
+        Message::Handover(_) => "HANDOVER",
+        Message::Copied { .. } => "COPIED",
+        Message::Status(_) => "STATUS",
+        Message::Ping => "PING",
+        Message::Error(_) => "ERROR",
+        Message::Bye => "BYE",
+    }
+}
