@@ -23,6 +23,7 @@ pub mod core;
 pub mod handover;
 pub mod identity;
 pub mod journal;
+pub mod link;
 pub mod stream;
 pub mod transport;
 

@@ -50,6 +50,12 @@ impl Credit {
         Some(Held { credit: self.clone(), bytes })
     }
 
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).left == 0
+    }
+
     /// Nobody gets anything any more, and nobody waits.
     pub fn close(&self) {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;

@@ -130,7 +130,8 @@ mod tests {
         }
         let endless = "9".repeat(60);
         let long = format!("0.{}1", "0".repeat(60));
-        for words in ["", "0", "-1", "1T", "M", ".", "1.2.3", "0.5", "1 M", &endless, &long, "1é"] {
+        for words in ["", "0", "-1", "1T", "M", ".", "1.2.3", "0.5", "1 M", &endless, &long, "1é"]
+        {
             assert_eq!(words.parse::<Rate>(), Err(BadRate), "{words}");
         }
     }

@@ -13,6 +13,8 @@ mod credit;
 mod limit;
 mod outbox;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -23,10 +25,13 @@ use std::time::{Duration, Instant};
 pub use self::credit::{Credit, Held};
 pub use self::limit::{BadRate, Bucket, Rate};
 pub use self::outbox::{Outbox, Unsent};
-use crate::core::event::Closed;
-use crate::stream::decode::Item;
+use crate::core::Closed;
+use crate::stream::Item;
 use crate::stream::message::Trouble;
 use crate::transport::{Closer, Connection, Output};
+
+/// Between two reports that bytes came, or went.
+const REPORT: Duration = Duration::from_millis(100);
 
 /// Bytes of items that have come and are not dealt with.
 const HELD: usize = 32 << 20;
@@ -42,6 +47,8 @@ pub enum Event {
     Item(Item, Held),
     /// What came is no item, and nothing more is read.
     Garbled(Trouble),
+    /// Bytes came, of an item that is not whole yet.
+    Heard,
     /// Bytes were written.
     Progress,
     /// It has ended, and why, if it is known.
@@ -128,6 +135,13 @@ impl Link {
     #[must_use]
     pub fn received(&self) -> &Count {
         &self.received
+    }
+
+    /// Whether so much has come that nothing more is read before some of it is dealt with: then it
+    /// is not the peer that is slow.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.credit.is_spent()
     }
 
     /// Ends it: what waits is sent, and what still comes is read and thrown away until the peer

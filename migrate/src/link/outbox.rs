@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::stream::encode::Encoder;
-use crate::stream::message::Message;
+use crate::stream::{Encoder, Message};
 
 /// Bytes of parts that may wait to be sent.
 const ROOM: usize = 8 << 20;
@@ -94,7 +93,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Puts the bytes of a part behind all that waits, once there is room.
+    /// Puts the bytes of a part behind all that waits, once there is room. For the thread that makes
+    /// parts: the one that drives must not wait.
     ///
     /// # Errors
     /// If nothing is sent any more.
@@ -102,13 +102,31 @@ impl Outbox {
         let full = |queue: &mut Queue| queue.state == State::Open && queue.bytes >= ROOM;
         let queue = self.0.changed.wait_while(self.lock(), full);
         let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
-        if queue.state != State::Open {
-            return Err(Unsent::Gone);
-        }
-        queue.encoder.count_part();
-        queue.push(bytes);
+        queue.part(bytes)?;
         self.0.changed.notify_all();
         Ok(())
+    }
+
+    /// The same without waiting, for the one part that the driver itself sends.
+    ///
+    /// # Errors
+    /// If nothing is sent any more.
+    pub fn part_now(&self, bytes: Vec<u8>) -> Result<(), Unsent> {
+        self.lock().part(bytes)?;
+        self.0.changed.notify_all();
+        Ok(())
+    }
+
+    /// Whether a part would have to wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lock().bytes >= ROOM
+    }
+
+    /// Whether nothing waits to be sent.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lock().bytes == 0
     }
 
     /// Takes nothing more, and waits until all is sent or `patience` has an end. Says whether all
@@ -162,6 +180,15 @@ impl Outbox {
 }
 
 impl Queue {
+    fn part(&mut self, bytes: Vec<u8>) -> Result<(), Unsent> {
+        if self.state != State::Open {
+            return Err(Unsent::Gone);
+        }
+        self.encoder.count_part();
+        self.push(bytes);
+        Ok(())
+    }
+
     fn push(&mut self, bytes: Vec<u8>) {
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.waiting.push_back(bytes);

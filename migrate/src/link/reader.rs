@@ -4,11 +4,11 @@ use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Count, Credit, Event, Tell, words};
-use crate::core::event::Closed;
-use crate::stream::decode::{Decoder, Item};
+use super::{Count, Credit, Event, REPORT, Tell, words};
+use crate::core::Closed;
+use crate::stream::{Decoder, Item};
 use crate::transport::Input;
 
 /// What an item costs at least: its place in a queue is not free.
@@ -72,6 +72,7 @@ impl Reader {
     /// Reads items until the stream ends, or until nobody wants any.
     fn read(&mut self, tell: &impl Tell) -> Option<Event> {
         let mut decoder = Decoder::new();
+        let mut told = Instant::now();
         while !self.ends.discards() {
             let count = match self.input.read(decoder.space()) {
                 Ok(0) if decoder.ended().is_ok() => {
@@ -89,8 +90,15 @@ impl Reader {
             };
             self.count.add(count);
             match decoder.filled(count) {
-                Ok(None) => {}
+                Ok(None) if told.elapsed() < REPORT => {}
+                Ok(None) => {
+                    told = Instant::now();
+                    if !tell(Event::Heard) {
+                        return None;
+                    }
+                }
                 Ok(Some(item)) => {
+                    told = Instant::now();
                     let held = self.credit.take(cost(&item))?;
                     if !tell(Event::Item(item, held)) {
                         return None;

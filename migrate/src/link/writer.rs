@@ -2,16 +2,13 @@
 
 use std::io::{self, Write as _};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Bucket, Count, Outbox, Rate};
+use super::{Bucket, Count, Outbox, REPORT, Rate};
 use crate::transport::Output;
 
 /// What is written at once without a limit: a peer that reads slowly is still seen to read.
-const PIECE: usize = 256 << 10;
-
-/// Between two reports that something was written.
-const REPORT: Duration = Duration::from_millis(100);
+const PIECE: usize = 64 << 10;
 
 pub(super) struct Writer {
     output: Output,
@@ -65,18 +62,17 @@ impl Writer {
                 };
                 rest = rest.get(count..).unwrap_or_default();
                 self.count.add(count);
+                let idle = self.outbox.sent(count);
                 if let Some(bucket) = &mut self.bucket {
                     bucket.take(self.begin.elapsed(), count as u64);
                 }
-                let now = Instant::now();
-                if told.is_none_or(|at| now.saturating_duration_since(at) >= REPORT) {
-                    told = Some(now);
+                if idle {
+                    self.output.flush()?;
+                }
+                if idle || told.is_none_or(|at| at.elapsed() >= REPORT) {
+                    told = Some(Instant::now());
                     progress();
                 }
-            }
-            if self.outbox.sent(bytes.len()) {
-                self.output.flush()?;
-                progress();
             }
         }
         Ok(())
