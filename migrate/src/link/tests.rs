@@ -119,5 +119,8 @@ fn a_limit_does_not_change_what_is_sent() {
     let mut came = vec![0; bytes.len()];
     peer.read_exact(&mut came).unwrap();
     assert_eq!(came, bytes);
-    assert_eq!(link.sent().get(), bytes.len() as u64);
+    let sent = link.sent().clone();
+    drop(peer);
+    link.close(MINUTE);
+    assert_eq!(sent.get(), bytes.len() as u64);
 }
