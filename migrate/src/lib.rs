@@ -18,8 +18,13 @@
 //! What exists is the core: who owns a VM, the journal that remembers it, and the proof in `tests`.
 //! There is no stream yet, no transport, and no command.
 
+pub mod facts;
 pub mod handover;
 pub mod identity;
 pub mod journal;
+pub mod stream {
+    //! What goes between two hosts (`spec/stream.md`).
+    pub mod message;
+}
 
 pub use identity::{Epoch, Identity, Session};
