@@ -7,28 +7,8 @@ use migrate::facts::{DISK_RULE, FEATURES, RULES, Rule};
 use migrate::stream::message::Grade;
 use snapfmt::bhyve::records::Vendor;
 
-const HEAD: &str = "\
-# Facts of hosts
-
-Made from the rules in `migrate/src/facts`; `stream.md` §5 says what grades are for. To write it anew:
-`cargo test -p tests --test facts -- --ignored`.
-
-Every respect in which two hosts are compared before a VM is moved, and what each grade of it means. What is not
-known of a side that is compared is graded `may-fail`, and the reason says of which side. What is `refused` goes on
-when a person accepts it by its subject, unless the table says never. A respect that neither CPU can have is left out.
-
-";
-
-const FEATURES_HEAD: &str = "
-## Features that guests see
-
-A word of features is refused if the target lacks one of these, since bhyve shows them to guests as the CPU has them.
-Another one that the target lacks is hidden or feigned by bhyve of FreeBSD 14: `may-fail`. OSXSAVE and OSPKE say what a
-system switched on, and are not compared.
-
-| fact | features |
-|---|---|
-";
+/// What no table can say; its rules stand where it says so.
+const TEXT: &str = include_str!("facts_doc.md");
 
 /// Where the document is.
 #[must_use]
@@ -39,12 +19,12 @@ pub fn place() -> PathBuf {
 /// The document.
 #[must_use]
 pub fn document() -> String {
-    let mut out = HEAD.to_owned();
-    out += "| subject | compared | works | may fail | refused | accepted |\n|---|---|---|---|---|---|\n";
+    let (rules, features) = TEXT.split_once("RULES\n").unwrap_or((TEXT, ""));
+    let mut out = rules.to_owned();
     for rule in RULES.iter().chain([&DISK_RULE]) {
         row(rule, &mut out);
     }
-    out += FEATURES_HEAD;
+    out += features;
     let mut words: Vec<_> = FEATURES.iter().map(|feature| feature.word).collect();
     words.dedup();
     for word in words {
