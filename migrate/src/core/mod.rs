@@ -46,4 +46,4 @@ pub use event::{Closed, Now, Outcome, SourceAction, SourceInput, TargetAction, T
 pub use phase::{SourcePhase, TargetPhase};
 pub use source::Source;
 pub use target::Target;
-pub use trouble::{Code, trouble};
+pub use trouble::{Code, hinted, trouble};

@@ -68,7 +68,9 @@ pub fn trouble(code: Code, words: impl Into<String>) -> Trouble {
     Trouble { code: code.name().to_owned(), words: words.into(), hint: None, lines: Vec::new() }
 }
 
-pub(super) fn hinted(code: Code, words: impl Into<String>, hint: &str) -> Trouble {
+/// A trouble with these words, and what to do.
+#[must_use]
+pub fn hinted(code: Code, words: impl Into<String>, hint: &str) -> Trouble {
     Trouble { hint: Some(hint.to_owned()), ..trouble(code, words) }
 }
 
