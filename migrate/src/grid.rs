@@ -54,7 +54,8 @@ impl Grid {
     #[must_use]
     pub fn number(&self, gpa: u64) -> Option<usize> {
         let block = gpa / self.size;
-        let row = self.rows.iter().find(|(first, count, _)| (*first..first + count).contains(&block));
+        let row =
+            self.rows.iter().find(|(first, count, _)| (*first..first + count).contains(&block));
         let (first, _, before) = row?;
         usize::try_from(before + (block - first)).ok()
     }

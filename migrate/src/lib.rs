@@ -1,29 +1,31 @@
 //! Handing a virtual machine over to another host, with at most one owner whatever fails.
 //!
-//! Specified in `spec/handover.md`; § in these pages means a section there.
+//! Specified in `spec/stream.md` and `spec/handover.md`.
 //!
 //! ```text
-//!   messages, durable records,      ┌──────────────────┐   records to write, messages to send,
-//!   outcomes, a person's answers ──▶│ handover::Source │──▶ starts, files to keep or destroy,
-//!   (all from a driver)             │ handover::Target │   questions (all for a driver)
-//!                                   └──────────────────┘
-//!                                            ▲ after a restart
-//!   journal::Storage ──▶ journal::Journal ───┘
+//!   bytes ──▶ stream ──▶ core::Source ──▶ what to send, to write and to ask
+//!                        core::Target          │
+//!                          │   ▲               ▼
+//!                    handover, journal    drivers: origin (a snapshot to be sent),
+//!                                         image (a directory that a VM arrives in), links
 //! ```
 //!
-//! Arrows between modules point one way: `identity <- journal <- handover <- stream`. The state
-//! machines do no I/O, have no clock and draw no random numbers, nor does [`stream`], which is what
-//! two hosts say to each other, as bytes; [`journal::File`] is the only thing here that touches a
-//! disk.
-//!
-//! What exists is the core: who owns a VM, the journal that remembers it, the proof in `tests`, and
-//! the codec of the stream. There is no transport yet, and no command.
+//! Arrows between modules point one way: `identity <- journal <- handover <- stream <- facts, core`.
+//! None of these does I/O, has a clock or draws random numbers; [`journal::File`] is the only thing
+//! among them that touches a disk. `origin` and `image` read and write snapshots, and use the
+//! readers of `snaptool` for it.
 
 pub mod core;
+pub mod driver;
+pub mod facts;
+pub mod grid;
 pub mod handover;
 pub mod identity;
+pub mod image;
 pub mod journal;
 pub mod link;
+pub mod note;
+pub mod origin;
 pub mod stream;
 pub mod transport;
 

@@ -11,7 +11,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use snapfmt::Digest;
+use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::nvlist::{Options, View, from_view, to_nvlist};
+use snapfmt::part::vm::Vm;
 
 use crate::identity::{Epoch, Identity, Session};
 
@@ -24,10 +26,8 @@ const MOST: usize = 16 << 10;
 pub struct Note {
     /// Which hand-over, at which epoch; nothing for a copy.
     pub session: Option<(Session, Epoch)>,
-    /// The VM's name.
-    pub name: String,
-    /// Its memory map: addresses and lengths.
-    pub memory: Vec<(u64, u64)>,
+    /// The machine.
+    pub vm: Vm,
     /// Where the peer is, at the source.
     pub peer: Option<String>,
 }
@@ -38,10 +38,11 @@ struct Pairs {
     #[serde(default, with = "snapfmt::nvlist::serde::binary")]
     session: Vec<u8>,
     epoch: Option<u64>,
+    arch: String,
     name: String,
-    #[serde(default)]
+    ncpus: u64,
+    memflags: u64,
     gpa: Vec<u64>,
-    #[serde(default)]
     len: Vec<u64>,
     peer: Option<String>,
 }
@@ -59,10 +60,10 @@ pub enum Error {
 }
 
 impl Note {
-    /// Whether it is of this machine.
+    /// Whether memory of this machine can go on from what it is of (§10.2).
     #[must_use]
-    pub fn is_of(&self, name: &str, memory: &[(u64, u64)]) -> bool {
-        self.name == name && self.memory == memory
+    pub fn is_of(&self, vm: &Vm) -> bool {
+        self.vm.name == vm.name && self.vm.memory == vm.memory
     }
 
     /// Whether it is of this hand-over.
@@ -105,12 +106,16 @@ impl Note {
     }
 
     fn encode(&self) -> Option<Vec<u8>> {
-        let (gpa, len) = self.memory.iter().copied().unzip();
+        let Vm { arch, name, ncpus, memflags, memory } = &self.vm;
+        let (gpa, len) = memory.segments().iter().map(|s| (s.gpa, s.len)).unzip();
         let session = self.session.map(|(session, _)| session.as_bytes().to_vec());
         let pairs = Pairs {
             session: session.unwrap_or_default(),
             epoch: self.session.map(|(_, epoch)| epoch),
-            name: self.name.clone(),
+            arch: arch.clone(),
+            name: name.clone(),
+            ncpus: *ncpus,
+            memflags: *memflags,
             gpa,
             len,
             peer: self.peer.clone(),
@@ -143,8 +148,11 @@ impl Note {
         if pairs.gpa.len() != pairs.len.len() {
             return None;
         }
-        let memory = pairs.gpa.into_iter().zip(pairs.len).collect();
-        Some(Self { session, name: pairs.name, memory, peer: pairs.peer })
+        let segments = pairs.gpa.into_iter().zip(pairs.len);
+        let segments = segments.map(|(gpa, len)| Segment { gpa, len }).collect();
+        let memory = MemoryMap::new(segments).ok()?;
+        let Pairs { arch, name, ncpus, memflags, peer, .. } = pairs;
+        Some(Self { session, vm: Vm { arch, name, ncpus, memflags, memory }, peer })
     }
 }
 
@@ -154,8 +162,12 @@ mod tests {
 
     fn note() -> Note {
         let session = Some((Session::from_bytes([7; 16]), 3));
-        let memory = vec![(0, 3 << 30), (4 << 30, 1 << 30)];
-        Note { session, name: "vm0".to_owned(), memory, peer: Some("ssh://b/vm".to_owned()) }
+        let segments = [(0, 3 << 30), (4 << 30, 1 << 30)];
+        let segments = segments.map(|(gpa, len)| Segment { gpa, len }).to_vec();
+        let memory = MemoryMap::new(segments).unwrap();
+        let (arch, name) = ("amd64".to_owned(), "vm0".to_owned());
+        let vm = Vm { arch, name, ncpus: 2, memflags: 0, memory };
+        Note { session, vm, peer: Some("ssh://b/vm".to_owned()) }
     }
 
     #[test]

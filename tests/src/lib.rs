@@ -13,6 +13,7 @@
 )]
 
 pub mod drive;
+pub mod facts_doc;
 pub mod fixtures;
 pub mod forge;
 pub mod image;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use snapfmt::part::vm::Vm;
 
+use super::held::Held;
 use crate::handover::{self, Plan};
 use crate::identity::{Epoch, Session};
 use crate::stream::message::{Facts, Finding, Grade, Host, Needs};
@@ -30,7 +31,7 @@ pub enum Task {
     /// To know where it stands.
     Status,
     /// To know whether a VM could be handed over.
-    Plan(Facts),
+    Plan(Box<Facts>),
     /// To give a copy, without an answer.
     Copy(Vm),
     /// To hand a VM over.
@@ -83,22 +84,6 @@ pub struct TargetConfig {
     pub timeout: Duration,
     /// Who compares hosts.
     pub judge: Judge,
-}
-
-/// Of which machine a target holds memory, and for whom (§10.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Which hand-over it is for; nothing if it is a copy (§9.3).
-    pub session: Option<(Session, Epoch)>,
-    /// The machine.
-    pub vm: Vm,
-}
-
-impl Held {
-    /// Whether the memory of this machine can go on from what is held (§10.2).
-    pub(super) fn fits(&self, vm: &Vm) -> bool {
-        self.vm.name == vm.name && self.vm.memory == vm.memory
-    }
 }
 
 /// The findings that nobody has accepted and without which there is no way on (§5.4).

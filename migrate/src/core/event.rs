@@ -26,6 +26,7 @@ pub enum Closed {
 
 /// What happened at the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum SourceInput {
     /// There is a connection.
     Connected,
@@ -69,6 +70,7 @@ pub enum SourceInput {
 
 /// What the source is to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum SourceAction {
     /// Send it.
     Send(Message),
@@ -117,6 +119,7 @@ pub enum SourceAction {
 
 /// What happened at the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum TargetInput {
     /// There is a connection.
     Connected,
@@ -172,6 +175,7 @@ pub enum TargetInput {
 
 /// What the target is to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum TargetAction {
     /// Send it.
     Send(Message),
@@ -202,6 +206,13 @@ pub enum TargetAction {
     /// Close the connection, once all was sent; this run is over. What was asked for and is no
     /// action of the hand-over is void: nothing that comes of it is handed in.
     End(Outcome),
+}
+
+/// Whether a driver may hand this to the hand-over: connection, messages and waits are the
+/// machine's own.
+pub(super) fn is_drivers(input: handover::Input) -> bool {
+    use handover::Input::{Connected, Disconnected, Message, Timeout};
+    !matches!(input, Connected | Disconnected | Message(_) | Timeout)
 }
 
 /// How a run ended. None of them loses a VM; each says what there is to do.

@@ -33,6 +33,7 @@ mod blocks;
 mod clock;
 mod config;
 mod event;
+mod held;
 mod hello;
 mod phase;
 mod receipt;
@@ -40,10 +41,14 @@ mod source;
 mod target;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 pub use blocks::Blocks;
-pub use config::{Held, Judge, Migration, Origin, SourceConfig, TargetConfig, Task};
+pub use config::{Judge, Migration, Origin, SourceConfig, TargetConfig, Task};
 pub use event::{Closed, Now, Outcome, SourceAction, SourceInput, TargetAction, TargetInput};
+pub use held::Held;
 pub use phase::{SourcePhase, TargetPhase};
 pub use source::Source;
 pub use target::Target;
-pub use trouble::{Code, name, trouble};
+pub use trouble::{Code, hinted, name, trouble};

@@ -62,3 +62,10 @@ pub enum TargetPhase {
     /// All was said but the source's BYE, which is awaited.
     Leaving,
 }
+
+impl TargetPhase {
+    /// Whether the driver is at work, and nothing is awaited from the source.
+    pub(super) fn is_drivers(self) -> bool {
+        matches!(self, Self::Opening | Self::CheckingState | Self::CheckingRound | Self::Syncing)
+    }
+}

@@ -9,7 +9,7 @@ use snapfmt::part::device::RecordId;
 use snapfmt::part::vm::Vm;
 
 use super::blocks::Blocks;
-use super::trouble::{Code, trouble};
+use super::trouble::{Code, hinted, trouble};
 use crate::stream::PartsDigest;
 use crate::stream::message::{PartsEnd, Trouble};
 use crate::stream::part::Arrived;
@@ -23,28 +23,20 @@ const STATE_PARTS: u64 = (1 + limits::DEVICES + limits::OPTIONAL_PARTS) as u64;
 #[derive(Clone)]
 pub(super) struct Receipt {
     /// The machine.
-    pub(super) vm: Vm,
+    vm: Vm,
     /// The root of its memory here.
-    pub(super) root: Digest,
+    root: Digest,
     /// The number of the round that is next, or on its way.
-    pub(super) round: u64,
+    round: u64,
     /// Whether the state that came last is a rehearsal.
     pub(super) rehearsal: bool,
     /// Its records, once no rule fails them.
     pub(super) records: Option<Vec<RecordId>>,
     /// What the memory root has to be after this round.
-    pub(super) wanted: Digest,
+    wanted: Digest,
     parts: PartsDigest,
     count: u64,
     bytes: u64,
-}
-
-/// What becomes of a part of the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Keep,
-    /// It is optional and not known: checked and dropped (§3.2).
-    Drop,
 }
 
 impl Receipt {
@@ -59,25 +51,30 @@ impl Receipt {
         (self.parts, self.count, self.bytes) = (PartsDigest::new(), 0, 0);
     }
 
-    /// A part of the state.
-    pub(super) fn state(&mut self, part: &Arrived) -> Result<Fate, Trouble> {
-        let fate = match part.frame().kind {
-            Kind::Meta | Kind::Config | Kind::Device => Fate::Keep,
-            Kind::Other(_) => Fate::Drop,
+    /// Takes a part of the state; gives it back if it is to be kept. One that is optional and not
+    /// known is checked and dropped (§3.2).
+    pub(super) fn state(&mut self, part: Arrived) -> Result<Option<Arrived>, Trouble> {
+        let known = match part.frame().kind {
+            Kind::Meta | Kind::Config | Kind::Device => true,
+            Kind::Other(_) => false,
             _ => return Err(unannounced("STATE")),
         };
-        self.count(part, STATE_PARTS, STATE_BYTES)?;
-        Ok(fate)
+        self.count(&part, STATE_PARTS, STATE_BYTES)?;
+        if known {
+            return Ok(Some(part));
+        }
+        part.check().map(|_| None).map_err(|error| trouble(Code::Item, error.to_string()))
     }
 
-    /// A part of a round.
-    pub(super) fn extent(&mut self, part: &Arrived) -> Result<(), Trouble> {
+    /// Takes a part of a round, and gives it back.
+    pub(super) fn extent(&mut self, part: Arrived) -> Result<Arrived, Trouble> {
         if part.frame().kind != Kind::Extent {
             return Err(unannounced("ROUND"));
         }
         // Extents are apart, and none is smaller than this.
         let most = Blocks::count(&self.vm.memory, limits::EXTENT_MIN);
-        self.count(part, most, u64::MAX)
+        self.count(&part, most, u64::MAX)?;
+        Ok(part)
     }
 
     fn count(&mut self, part: &Arrived, parts: u64, bytes: u64) -> Result<(), Trouble> {
@@ -99,7 +96,7 @@ impl Receipt {
     }
 
     /// A round is announced that changes memory with this root.
-    pub(super) fn check_round(&self, round: u64, parent: Digest) -> Result<(), Trouble> {
+    pub(super) fn begin_round(&mut self, round: u64, parent: Digest) -> Result<(), Trouble> {
         if round != self.round {
             let words = format!("round {round} came, and {} was next (§6.2)", self.round);
             return Err(trouble(Code::Order, words));
@@ -108,7 +105,36 @@ impl Receipt {
             let words = "the round changes other memory than what is held here (§6.2)";
             return Err(trouble(Code::Root, words));
         }
+        self.announce();
         Ok(())
+    }
+
+    /// The round has ended, it is said, and makes memory with this root.
+    pub(super) fn end_round(
+        &mut self,
+        round: u64,
+        parts: PartsEnd,
+        root: Digest,
+    ) -> Result<(), Trouble> {
+        if round != self.round {
+            let words = format!("round {round} ended, and {} began (§6.2)", self.round);
+            return Err(trouble(Code::Order, words));
+        }
+        self.end(parts)?;
+        self.wanted = root;
+        Ok(())
+    }
+
+    /// All of the round is written, and makes memory with this root. Gives its number.
+    pub(super) fn applied(&mut self, root: Digest) -> Result<u64, Trouble> {
+        if root != self.wanted {
+            let words = "the memory here is not what it should be after this round (§6.4)";
+            let hint = "the same command goes on, and sends what differs";
+            return Err(hinted(Code::Root, words, hint));
+        }
+        let round = self.round;
+        (self.root, self.round) = (root, round + 1);
+        Ok(round)
     }
 
     /// The content of what has come, if it is whole (§8.2).
@@ -118,6 +144,12 @@ impl Receipt {
     }
 }
 
-fn unannounced(what: &str) -> Trouble {
-    trouble(Code::Item, format!("a part came that does not belong to {what} (§3.2)"))
+/// The machine that a VM part says.
+pub(super) fn machine(part: Arrived) -> Result<Vm, Trouble> {
+    let vm = part.check().and_then(|part| Vm::open(&part));
+    vm.map_err(|error| trouble(Code::Item, error.to_string()))
+}
+
+pub(super) fn unannounced(place: &str) -> Trouble {
+    trouble(Code::Item, format!("a part came that was not announced, in {place} (§3.2)"))
 }

@@ -11,7 +11,9 @@ use snapfmt::part::device::RecordId;
 use super::blocks::{Blocks, Holding, zero_root};
 use super::clock::{Clock, Due, Waits};
 use super::config::{Migration, Origin, SourceConfig, Task, refused};
-use super::event::{Closed, Now, Outcome, SourceAction as Action, SourceInput as Input};
+use super::event::{
+    Closed, Now, Outcome, SourceAction as Action, SourceInput as Input, is_drivers,
+};
 use super::hello;
 use super::phase::SourcePhase as Phase;
 use super::trouble::{self, Code, hinted, out_of_place, trouble};
@@ -81,7 +83,7 @@ impl Source {
         match input {
             Input::Handover(input) => self.decide(input, &mut out),
             Input::Connected => self.connected(&mut out),
-            Input::Stop => self.stop(trouble(Code::Stopped, "a person stopped it"), &mut out),
+            Input::Stop => self.stop(trouble::stopped(), &mut out),
             _ if self.phase == Phase::Apart => {}
             Input::Closed(Closed::Ended | Closed::Broken) => self.gone(Outcome::Cut, &mut out),
             Input::Garbled(trouble) | Input::Failed(trouble) => self.stop(trouble, &mut out),
@@ -127,7 +129,7 @@ impl Source {
         }
     }
 
-    /// Whether the journal lets this session go on, or begin (handover §4.4).
+    /// Whether the journal lets this session go on, or begin (`handover.md` §4.4).
     fn check_journal(&self) -> Result<(), Trouble> {
         let Task::Migrate(migration) = &self.config.task else { return Ok(()) };
         let Some(before) = &migration.handover else { return Ok(()) };
@@ -180,7 +182,7 @@ impl Source {
     /// This side cannot go on, and says why, unless it has said all.
     fn stop(&mut self, trouble: Trouble, out: &mut Vec<Action>) {
         if !matches!(self.phase, Phase::Apart | Phase::Leaving) {
-            self.send(Message::Error(trouble.clone()), out);
+            self.send(Message::Error(trouble::sendable(&trouble)), out);
         }
         self.end(Outcome::Stopped(trouble), out);
     }
@@ -251,7 +253,7 @@ impl Source {
                 return self.hand_over(out);
             }
             Task::Migrate(migration) => migration.facts.clone(),
-            Task::Plan(facts) => facts.clone(),
+            Task::Plan(facts) => (**facts).clone(),
         };
         self.phase = Phase::Comparing;
         self.send(Message::Facts(facts), out);
@@ -264,7 +266,7 @@ impl Source {
 
     fn reported(&mut self, report: Report, out: &mut Vec<Action>) {
         let (facts, overrides) = match &self.config.task {
-            Task::Plan(facts) => (facts, None),
+            Task::Plan(facts) => (&**facts, None),
             Task::Migrate(migration) => (&migration.facts, Some(&migration.overrides)),
             Task::Status | Task::Copy(_) => return,
         };
@@ -435,35 +437,26 @@ impl Source {
     fn hear(&mut self, message: handover::Message, out: &mut Vec<Action>) {
         self.talk.heard = true;
         self.talk.lacks_record |= message.body == Body::NoRecord;
-        let code = match self.feed(handover::Input::Message(message), out) {
-            Ok(()) => return self.conclude(out),
-            Err(Refused::OtherContent) => Code::Content,
-            Err(Refused::OtherSession) => Code::Session,
-            Err(Refused::Halted) => Code::Journal,
-            Err(_) => Code::Order,
-        };
-        let words = format!("{} does not fit this hand-over", message.body.name());
-        self.stop(trouble(code, words), out);
+        match self.feed(handover::Input::Message(message), out) {
+            Ok(()) => self.conclude(out),
+            Err(refused) => self.stop(trouble::unfit(message.body, refused), out),
+        }
     }
 
     /// Hands the driver's answer to the hand-over.
     fn decide(&mut self, input: handover::Input, out: &mut Vec<Action>) {
-        use handover::Input::{
-            Connected, Disconnected, Message as Said, Timeout, WriteFailed, Written,
-        };
-        if matches!(input, Connected | Disconnected | Said(_) | Timeout) {
+        if !is_drivers(input) {
             return;
         }
-        if matches!(input, Written | WriteFailed) {
+        if matches!(input, handover::Input::Written | handover::Input::WriteFailed) {
             self.writing = false;
         }
         if let Err(refused) = self.feed(input, out) {
             return out.push(Action::Refused(refused));
         }
-        if input == WriteFailed {
+        if input == handover::Input::WriteFailed {
             if self.phase == Phase::HandingOver {
-                let words = "this side's journal could not be written";
-                self.send(Message::Error(trouble(Code::Journal, words)), out);
+                self.send(Message::Error(trouble::journal()), out);
             }
             return self.end(Outcome::JournalFailed, out);
         }
@@ -485,11 +478,10 @@ impl Source {
         for action in actions {
             match action {
                 handover::Action::Send(message) => self.send(Message::Handover(message), out),
-                handover::Action::Write(_) => {
-                    self.writing = true;
+                _ => {
+                    self.writing |= matches!(action, handover::Action::Write(_));
                     out.push(Action::Handover(action));
                 }
-                _ => out.push(Action::Handover(action)),
             }
         }
     }

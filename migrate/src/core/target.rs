@@ -6,13 +6,16 @@
 
 use super::blocks::{self, Blocks};
 use super::clock::{Clock, Due, Waits};
-use super::config::{Held, TargetConfig, refused};
-use super::event::{Closed, Now, Outcome, TargetAction as Action, TargetInput as Input};
+use super::config::{TargetConfig, refused};
+use super::event::{
+    Closed, Now, Outcome, TargetAction as Action, TargetInput as Input, is_drivers,
+};
+use super::held::{self, Held};
 use super::hello;
 use super::phase::TargetPhase as Phase;
-use super::receipt::{Fate, Receipt};
-use super::trouble::{self, Code, hinted, out_of_place, trouble};
-use crate::handover::{self, Body, Refused, Standing, TargetPhase};
+use super::receipt::{self, Receipt};
+use super::trouble::{self, Code, out_of_place, trouble};
+use crate::handover::{self, Body, Refused};
 use crate::identity::{Epoch, Identity, Session};
 use crate::stream::message::{
     By, Facts, Finding, Hello, Host, Message, Needs, Operation, PartsEnd, Report, Status, Trouble,
@@ -85,39 +88,14 @@ impl Target {
     /// Where it stands, for another source too (§4.5).
     #[must_use]
     pub fn status(&self) -> Status {
-        let (handover, held) = (self.handover(), self.held());
-        let identity = handover.map(handover::Target::identity);
-        let noted = held.and_then(|held| held.session);
-        let phase = match (handover, held) {
-            (Some(handover), _) if noted.is_none_or(|it| self.is_of(it)) => handover.phase().name(),
-            (_, Some(held)) if held.session.is_some() => "receiving",
-            _ => "idle",
-        };
-        let standing = handover.map_or(Standing::No, handover::Target::standing);
-        let (session, epoch) = match noted {
-            Some((session, epoch)) => (Some(session), Some(epoch)),
-            None => (identity.map(|it| it.session), identity.map(|it| it.epoch)),
-        };
-        Status {
-            phase: phase.to_owned(),
-            standing: standing.name().to_owned(),
-            vm: held.map(|held| held.vm.name.clone()),
-            session,
-            epoch,
-            content: identity.map(|it| it.content),
-            question: handover.and_then(handover::Target::question).map(|it| it.to_string()),
-        }
+        held::status(self.held(), self.handover())
     }
 
     /// Whether the next item may be handed in. A copy does not wait for answers (§9.1): a driver
     /// reads on when what it was asked for is done.
     #[must_use]
     pub fn reads(&self) -> bool {
-        !(self.copies()
-            && matches!(
-                self.phase,
-                Phase::Opening | Phase::CheckingState | Phase::CheckingRound | Phase::Syncing
-            ))
+        !(self.copies() && self.phase.is_drivers())
     }
 
     /// When it wants a `Tick` at the latest.
@@ -133,7 +111,7 @@ impl Target {
         match input {
             Input::Handover(input) => self.decide(input, &mut out),
             Input::Connected => self.connected(),
-            Input::Stop => self.stop(trouble(Code::Stopped, "a person stopped it"), &mut out),
+            Input::Stop => self.stop(trouble::stopped(), &mut out),
             _ if self.phase == Phase::Apart => {}
             Input::Closed(Closed::Ended | Closed::Broken) => self.gone(Outcome::Cut, &mut out),
             Input::Garbled(trouble) | Input::Failed(trouble) => self.stop(trouble, &mut out),
@@ -175,6 +153,18 @@ impl Target {
         self.talk.operation == Some(Operation::Copy)
     }
 
+    fn plans(&self) -> bool {
+        self.talk.operation == Some(Operation::Plan)
+    }
+
+    /// Which hand-over the source is here for.
+    fn session(&self) -> Option<(Session, Epoch)> {
+        match self.talk.operation {
+            Some(Operation::Migrate { session, epoch }) => Some((session, epoch)),
+            _ => None,
+        }
+    }
+
     fn waits(&self) -> Waits {
         let silent = self.copies() || matches!(self.phase, Phase::Greeting | Phase::Leaving);
         Waits {
@@ -211,7 +201,7 @@ impl Target {
 
     fn say_why(&mut self, trouble: &Trouble, out: &mut Vec<Action>) {
         if !self.copies() && !matches!(self.phase, Phase::Apart | Phase::Leaving) {
-            self.send(Message::Error(trouble.clone()), out);
+            self.send(Message::Error(trouble::sendable(trouble)), out);
         }
     }
 
@@ -244,7 +234,9 @@ impl Target {
             (Phase::Greeting, _) => self.stop(out_of_place(what, self.phase), out),
             (_, Message::Ping) => {}
             (Phase::Comparing, Message::Facts(facts)) => self.compare(&facts, out),
-            (Phase::Compared, Message::Begin { overrides }) => self.begin(&overrides, out),
+            (Phase::Compared, Message::Begin { overrides }) if !self.plans() => {
+                self.begin(&overrides, out);
+            }
             (Phase::Receiving, Message::State { rehearsal }) => self.take_state(rehearsal),
             (Phase::TakingState, Message::StateEnd(end)) => self.state_ended(end, out),
             (Phase::Receiving, Message::Round { round, parent }) => {
@@ -254,7 +246,7 @@ impl Target {
                 self.round_ended(round, parts, root, out);
             }
             (Phase::Receiving, Message::Copied { content }) if self.copies() => {
-                self.copied(content, out);
+                self.is_whole(content, what, out);
             }
             (_, Message::Handover(message)) => self.hear(message, out),
             (_, Message::Bye) => self.bye(out),
@@ -276,30 +268,26 @@ impl Target {
             self.phase = Phase::Compared;
             return;
         }
-        let ours = match operation {
-            Operation::Migrate { session, .. } => {
-                self.handover().filter(|it| it.identity().session == session)
-            }
-            _ => None,
-        };
-        let epoch = ours.map(|it| it.identity().epoch);
-        let record = ours.map(|it| it.phase().name().to_owned());
-        let knows = record.is_some();
-        self.send(Message::Hello(hello::say(&self.config.producer, By::Target { record })), out);
+        let ours = self.session().zip(self.handover().map(handover::Target::identity));
+        let ours = ours.filter(|((session, _), identity)| *session == identity.session);
+        let record = ours.and(self.handover()).map(|it| it.phase().name().to_owned());
+        let by = By::Target { record };
+        self.send(Message::Hello(hello::say(&self.config.producer, by)), out);
         self.phase = Phase::Comparing;
-        match operation {
-            Operation::Status => {
+        match ours {
+            _ if operation == Operation::Status => {
                 let status = self.status();
                 self.send(Message::Status(status), out);
-                self.leave(out);
+                self.send(Message::Bye, out);
+                self.phase = Phase::Leaving;
             }
-            Operation::Migrate { epoch: theirs, .. } if epoch.is_some_and(|it| it != theirs) => {
+            Some(((_, epoch), identity)) if epoch != identity.epoch => {
                 let words = "the journal here knows this hand-over by another epoch";
                 self.stop(trouble(Code::Session, words), out);
             }
             // Everything before the hand-over is done (§4.2).
-            Operation::Migrate { .. } if knows => self.hand_over(out),
-            _ => {}
+            Some(_) => self.hand_over(out),
+            None => {}
         }
     }
 
@@ -313,9 +301,6 @@ impl Target {
     }
 
     fn begin(&mut self, overrides: &[String], out: &mut Vec<Action>) {
-        if self.talk.operation == Some(Operation::Plan) {
-            return self.stop(out_of_place("BEGIN", "a plan"), out);
-        }
         let open = refused(&self.talk.findings, overrides);
         if !open.is_empty() {
             let trouble = trouble::refused(&open);
@@ -328,99 +313,42 @@ impl Target {
 
     fn part(&mut self, part: Arrived, out: &mut Vec<Action>) {
         let kind = part.frame().kind;
-        match (self.phase, &mut self.talk.receipt) {
-            (Phase::Beginning, _) if kind == Kind::Vm => self.machine(part, out),
-            (Phase::TakingState, Some(receipt)) => match receipt.state(&part) {
-                Ok(Fate::Keep) => out.push(Action::Keep(part)),
-                Ok(Fate::Drop) => {
-                    if let Err(error) = part.check() {
-                        self.stop(trouble(Code::Item, error.to_string()), out);
-                    }
-                }
-                Err(trouble) => self.stop(trouble, out),
-            },
-            (Phase::TakingRound, Some(receipt)) => match receipt.extent(&part) {
-                Ok(()) => out.push(Action::Apply(part)),
-                Err(trouble) => self.stop(trouble, out),
-            },
-            _ => {
-                let words =
-                    format!("a part came in {:?}, where none was announced (§3.2)", self.phase);
-                self.stop(trouble(Code::Item, words), out);
+        let taken = match (self.phase, &mut self.talk.receipt) {
+            (Phase::Beginning, _) if kind == Kind::Vm => return self.machine(part, out),
+            (Phase::TakingState, Some(receipt)) => {
+                receipt.state(part).map(|part| part.map(Action::Keep))
             }
+            (Phase::TakingRound, Some(receipt)) => {
+                receipt.extent(part).map(Action::Apply).map(Some)
+            }
+            (phase, _) => Err(receipt::unannounced(&format!("{phase:?}"))),
+        };
+        match taken {
+            Ok(action) => out.extend(action),
+            Err(trouble) => self.stop(trouble, out),
         }
     }
 
     /// The VM part says which machine.
     fn machine(&mut self, part: Arrived, out: &mut Vec<Action>) {
-        let vm = part.check().and_then(|part| Vm::open(&part));
+        let session = self.session();
+        let vm = receipt::machine(part).and_then(|vm| {
+            held::check_needs(self.talk.needs.as_ref(), &vm)?;
+            held::check(self.held(), self.handover(), &vm, session)?;
+            Ok(vm)
+        });
         let vm = match vm {
             Ok(vm) => vm,
-            Err(error) => return self.stop(trouble(Code::Item, error.to_string()), out),
+            Err(trouble) => return self.stop(trouble, out),
         };
-        let session = match self.talk.operation {
-            Some(Operation::Migrate { session, epoch }) => Some((session, epoch)),
-            _ => None,
-        };
-        if let Err(trouble) = self.check_machine(&vm).and_then(|()| self.check_held(&vm, session)) {
-            return self.stop(trouble, out);
-        }
         self.talk.vm = Some(vm.clone());
         self.phase = Phase::Opening;
         out.push(Action::Open { vm, session });
     }
 
-    /// It is the one that the hosts were compared for.
-    fn check_machine(&self, vm: &Vm) -> Result<(), Trouble> {
-        let Some(needs) = &self.talk.needs else { return Ok(()) };
-        let said = (&needs.name, &needs.arch, needs.ncpus, needs.memsize);
-        if said == (&vm.name, &vm.arch, vm.ncpus, vm.memory.size()) {
-            return Ok(());
-        }
-        Err(trouble(Code::Facts, "the machine is not the one that the facts were about (§5.2)"))
-    }
-
-    /// Whether this machine may be written over what is here (§10.2).
-    fn check_held(&self, vm: &Vm, session: Option<(Session, Epoch)>) -> Result<(), Trouble> {
-        let refuse = |words: &str| {
-            Err(hinted(Code::Session, words, "discard it, or take another directory"))
-        };
-        if let Some(before) = self.handover() {
-            if before.phase() == TargetPhase::Kept {
-                return refuse("the snapshot that is kept here is the VM's only one");
-            }
-            let (session, epoch) = session.unwrap_or((before.identity().session, Epoch::MAX));
-            let next = Identity { session, epoch, ..before.identity() };
-            if handover::Target::begin(next, self.config.plan, Some(before)).is_err() {
-                return refuse("an earlier hand-over has not come to its end here");
-            }
-        }
-        match self.held() {
-            Some(held) if held.session.is_none() || held.session == session => {
-                if held.fits(vm) {
-                    return Ok(());
-                }
-                refuse("memory of another machine is held here (§10.2)")
-            }
-            Some(Held { session: Some(noted), .. }) if !self.is_of(*noted) => {
-                refuse("memory of another hand-over is held here, unfinished (§10.2)")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the journal knows the hand-over of a note.
-    fn is_of(&self, (session, epoch): (Session, Epoch)) -> bool {
-        let identity = self.handover().map(handover::Target::identity);
-        identity.is_some_and(|it| (it.session, it.epoch) == (session, epoch))
-    }
-
     fn opened(&mut self, root: Digest, blocks: Option<&Blocks>, out: &mut Vec<Action>) {
         let (Phase::Opening, Some(vm)) = (self.phase, self.talk.vm.take()) else { return };
-        let session = match self.talk.operation {
-            Some(Operation::Migrate { session, epoch }) => Some((session, epoch)),
-            _ => None,
-        };
+        let session = self.session();
         self.config.held = Some(Held { session, vm: vm.clone() });
         self.talk.receipt = Some(Receipt::new(vm, root));
         self.phase = Phase::Receiving;
@@ -442,13 +370,11 @@ impl Target {
 
     fn state_ended(&mut self, end: PartsEnd, out: &mut Vec<Action>) {
         let Some(receipt) = &self.talk.receipt else { return };
-        match receipt.end(end) {
-            Ok(()) => {
-                self.phase = Phase::CheckingState;
-                out.push(Action::EndState);
-            }
-            Err(trouble) => self.stop(trouble, out),
+        if let Err(trouble) = receipt.end(end) {
+            return self.stop(trouble, out);
         }
+        self.phase = Phase::CheckingState;
+        out.push(Action::EndState);
     }
 
     fn state_kept(&mut self, records: Vec<RecordId>, warnings: Vec<String>, out: &mut Vec<Action>) {
@@ -465,13 +391,10 @@ impl Target {
 
     fn take_round(&mut self, round: u64, parent: Digest, out: &mut Vec<Action>) {
         let Some(receipt) = &mut self.talk.receipt else { return };
-        match receipt.check_round(round, parent) {
-            Ok(()) => {
-                receipt.announce();
-                self.phase = Phase::TakingRound;
-            }
-            Err(trouble) => self.stop(trouble, out),
+        if let Err(trouble) = receipt.begin_round(round, parent) {
+            return self.stop(trouble, out);
         }
+        self.phase = Phase::TakingRound;
     }
 
     fn applied(&mut self, parts: u64, stored: u64, out: &mut Vec<Action>) {
@@ -484,32 +407,21 @@ impl Target {
 
     fn round_ended(&mut self, round: u64, parts: PartsEnd, root: Digest, out: &mut Vec<Action>) {
         let Some(receipt) = &mut self.talk.receipt else { return };
-        if round != receipt.round {
-            let words = format!("round {round} ended, and {} began (§6.2)", receipt.round);
-            return self.stop(trouble(Code::Order, words), out);
+        if let Err(trouble) = receipt.end_round(round, parts, root) {
+            return self.stop(trouble, out);
         }
-        match receipt.end(parts) {
-            Ok(()) => {
-                receipt.wanted = root;
-                self.phase = Phase::CheckingRound;
-                out.push(Action::EndRound);
-            }
-            Err(trouble) => self.stop(trouble, out),
-        }
+        self.phase = Phase::CheckingRound;
+        out.push(Action::EndRound);
     }
 
     fn round_applied(&mut self, root: Digest, out: &mut Vec<Action>) {
         let (Phase::CheckingRound, Some(receipt)) = (self.phase, &mut self.talk.receipt) else {
             return;
         };
-        if root != receipt.wanted {
-            let words = "the memory here is not what it should be after this round (§6.4)";
-            let hint = "the same command goes on, and sends what differs";
-            return self.stop(hinted(Code::Root, words, hint), out);
-        }
-        let round = receipt.round;
-        receipt.root = root;
-        receipt.round += 1;
+        let round = match receipt.applied(root) {
+            Ok(round) => round,
+            Err(trouble) => return self.stop(trouble, out),
+        };
         self.phase = Phase::Receiving;
         self.clock.heard();
         if !self.copies() {
@@ -533,10 +445,6 @@ impl Target {
         };
         self.stop(trouble, out);
         false
-    }
-
-    fn copied(&mut self, content: Digest, out: &mut Vec<Action>) {
-        self.is_whole(content, "COPIED", out);
     }
 
     fn synced(&mut self, out: &mut Vec<Action>) {
@@ -576,18 +484,21 @@ impl Target {
 
     fn hear(&mut self, message: handover::Message, out: &mut Vec<Action>) {
         let handover::Message { identity, body } = message;
-        let of_this = match self.talk.operation {
-            Some(Operation::Migrate { session, epoch }) => {
-                (session, epoch) == (identity.session, identity.epoch)
-            }
-            _ => return self.stop(out_of_place("HANDOVER", self.phase), out),
+        let Some(session) = self.session() else {
+            return self.stop(out_of_place("HANDOVER", self.phase), out);
         };
-        if !of_this {
+        if session != (identity.session, identity.epoch) {
             let words = format!("{} is about another hand-over than HELLO", body.name());
             return self.stop(trouble(Code::Session, words), out);
         }
         match (self.phase, body) {
-            (Phase::HandingOver, _) => self.told(message, out),
+            (Phase::HandingOver, _) => {
+                self.talk.heard = true;
+                match self.feed(handover::Input::Message(message), out) {
+                    Ok(()) => self.conclude(out),
+                    Err(refused) => self.stop(trouble::unfit(body, refused), out),
+                }
+            }
             (Phase::Receiving, Body::Offer) => {
                 if self.is_whole(identity.content, "OFFER", out) {
                     self.talk.offered = Some(identity);
@@ -597,7 +508,7 @@ impl Target {
             (Phase::Syncing, Body::Offer) => {}
             (_, Body::Offer) => self.stop(out_of_place("OFFER", self.phase), out),
             (Phase::Comparing | Phase::Receiving | Phase::Syncing, _) => {
-                // There is no record of it, and what was offered is so no more (handover §3.4).
+                // There is no record of it, and what was offered is so no more (`handover.md` §3.4).
                 self.talk.offered = None;
                 let body = Body::NoRecord;
                 self.send(Message::Handover(handover::Message { identity, body }), out);
@@ -606,38 +517,19 @@ impl Target {
         }
     }
 
-    fn told(&mut self, message: handover::Message, out: &mut Vec<Action>) {
-        self.talk.heard = true;
-        let code = match self.feed(handover::Input::Message(message), out) {
-            Ok(()) => return self.conclude(out),
-            Err(Refused::OtherContent) => Code::Content,
-            Err(Refused::OtherSession) => Code::Session,
-            Err(Refused::Halted) => Code::Journal,
-            Err(_) => Code::Order,
-        };
-        let words = format!("{} does not fit this hand-over", message.body.name());
-        self.stop(trouble(code, words), out);
-    }
-
     /// Hands the driver's answer to the hand-over.
     fn decide(&mut self, input: handover::Input, out: &mut Vec<Action>) {
-        use handover::Input::{
-            Connected, Disconnected, Message as Said, Timeout, WriteFailed, Written,
-        };
-        if matches!(input, Connected | Disconnected | Said(_) | Timeout) {
+        if !is_drivers(input) {
             return;
         }
-        if matches!(input, Written | WriteFailed) {
+        if matches!(input, handover::Input::Written | handover::Input::WriteFailed) {
             self.writing = false;
         }
         if let Err(refused) = self.feed(input, out) {
             return out.push(Action::Refused(refused));
         }
-        if input == WriteFailed {
-            if self.phase == Phase::HandingOver {
-                let words = "this side's journal could not be written";
-                self.send(Message::Error(trouble(Code::Journal, words)), out);
-            }
+        if input == handover::Input::WriteFailed {
+            self.say_why(&trouble::journal(), out);
             return self.end(Outcome::JournalFailed, out);
         }
         self.conclude(out);
@@ -654,15 +546,13 @@ impl Target {
         for action in actions {
             match action {
                 handover::Action::Send(message) => self.send(Message::Handover(message), out),
-                handover::Action::Write(_) => {
-                    self.writing = true;
+                _ => {
+                    self.writing |= matches!(action, handover::Action::Write(_));
+                    if action == handover::Action::Destroy {
+                        self.config.held = None;
+                    }
                     out.push(Action::Handover(action));
                 }
-                handover::Action::Destroy => {
-                    self.config.held = None;
-                    out.push(Action::Handover(action));
-                }
-                _ => out.push(Action::Handover(action)),
             }
         }
     }
@@ -681,9 +571,8 @@ impl Target {
             Phase::Leaving => self.end(Outcome::Done, out),
             // A plan ends here, and so does a hand-over that never began.
             Phase::Comparing | Phase::Compared | Phase::Receiving if !self.copies() => {
-                let planned = self.talk.operation == Some(Operation::Plan);
                 self.send(Message::Bye, out);
-                self.end(if planned { Outcome::Done } else { Outcome::Back }, out);
+                self.end(if self.plans() { Outcome::Done } else { Outcome::Back }, out);
             }
             _ => self.stop(out_of_place("BYE", self.phase), out),
         }
@@ -703,26 +592,9 @@ impl Target {
             }
             _ if self.talk.bye => {
                 self.send(Message::Bye, out);
-                let outcome = self.outcome();
-                self.end(outcome, out);
+                self.end(held::outcome(self.handover()), out);
             }
             _ => {}
-        }
-    }
-
-    fn leave(&mut self, out: &mut Vec<Action>) {
-        self.send(Message::Bye, out);
-        self.phase = Phase::Leaving;
-    }
-
-    /// What has become of it, once both have said all.
-    fn outcome(&self) -> Outcome {
-        let Some(handover) = self.handover() else { return Outcome::Back };
-        match handover.phase() {
-            TargetPhase::Running | TargetPhase::Kept => Outcome::Done,
-            TargetPhase::Released => Outcome::Back,
-            TargetPhase::Superseded => Outcome::GivenUp,
-            _ => handover.question().map_or(Outcome::Cut, Outcome::Ask),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Why a side cannot go on, as both sides say it (§11.1).
 
-use crate::handover::Question;
+use crate::handover::{Body, Question, Refused};
 use crate::stream::message::{Finding, Message, Trouble};
+
+/// Of one string of an ERROR; with [`LINES`], it stays below its limit (§12).
+const CHARACTERS: usize = 200;
+/// Lines of an ERROR.
+const LINES: usize = 64;
 
 /// The codes of ERROR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,12 +73,47 @@ pub fn trouble(code: Code, words: impl Into<String>) -> Trouble {
     Trouble { code: code.name().to_owned(), words: words.into(), hint: None, lines: Vec::new() }
 }
 
-pub(super) fn hinted(code: Code, words: impl Into<String>, hint: &str) -> Trouble {
+/// A trouble with these words, and what to do.
+#[must_use]
+pub fn hinted(code: Code, words: impl Into<String>, hint: &str) -> Trouble {
     Trouble { hint: Some(hint.to_owned()), ..trouble(code, words) }
 }
 
 pub(super) fn out_of_place(what: &str, phase: impl std::fmt::Debug) -> Trouble {
     trouble(Code::Order, format!("{what} is out of place in {phase:?} (§4)"))
+}
+
+/// The peer's hand-over said what does not fit this side's.
+pub(super) fn unfit(body: Body, refused: Refused) -> Trouble {
+    let code = match refused {
+        Refused::OtherContent => Code::Content,
+        Refused::OtherSession => Code::Session,
+        Refused::Halted => Code::Journal,
+        _ => Code::Order,
+    };
+    trouble(code, format!("{} does not fit this hand-over: {refused}", body.name()))
+}
+
+pub(super) fn journal() -> Trouble {
+    trouble(Code::Journal, "the journal of this side could not be written")
+}
+
+pub(super) fn stopped() -> Trouble {
+    trouble(Code::Stopped, "a person stopped it")
+}
+
+/// As it can be sent: what a driver found may have more lines than the message, and any bytes.
+pub(super) fn sendable(trouble: &Trouble) -> Trouble {
+    let bounded = |text: &String| -> String {
+        let text = text.replace('\0', "\\0");
+        text.chars().take(CHARACTERS).collect()
+    };
+    Trouble {
+        code: bounded(&trouble.code),
+        words: bounded(&trouble.words),
+        hint: trouble.hint.as_ref().map(bounded),
+        lines: trouble.lines.iter().take(LINES).map(bounded).collect(),
+    }
 }
 
 pub(super) fn timeout() -> Trouble {

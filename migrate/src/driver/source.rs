@@ -237,7 +237,7 @@ impl<'a> Source<'a> {
         }
         let input = match event {
             link::Event::Item(Item::Message(message), _held) => {
-                debug!(message = crate::core::name(&message), "heard");
+                debug!(message = core::name(&message), "heard");
                 Input::Message(message)
             }
             link::Event::Item(Item::Part(_), _held) => {
@@ -332,12 +332,13 @@ impl<'a> Source<'a> {
 
     fn send(&mut self, message: &Message) {
         // What a person decided against is not said: a message may be lost, and this one is.
-        let commit = |body: Body| body == Body::Commit && self.setup.decision == Some(Resolve::Back);
+        let commit =
+            |body: Body| body == Body::Commit && self.setup.decision == Some(Resolve::Back);
         if matches!(message, Message::Handover(said) if commit(said.body)) {
             return;
         }
         let Some(link) = &self.link else { return };
-        debug!(message = crate::core::name(message), "said");
+        debug!(message = core::name(message), "said");
         if let Err(Unsent::Message(words)) = link.outbox().message(message) {
             self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
         }

@@ -153,11 +153,7 @@ impl Target {
     ///
     /// # Errors
     /// If there can be no threads.
-    pub fn run(
-        &mut self,
-        entrance: Entrance,
-        first: Vec<handover::Action>,
-    ) -> io::Result<Ended> {
+    pub fn run(&mut self, entrance: Entrance, first: Vec<handover::Action>) -> io::Result<Ended> {
         for action in first {
             self.hand_over(action);
         }

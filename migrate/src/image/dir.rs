@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::core::{Code, hinted, trouble};
 use crate::stream::message::Trouble;
 
 /// The directory of a target.
@@ -34,18 +35,18 @@ impl Dir {
         let made = DirBuilder::new().mode(0o700).create(path);
         match made {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(trouble("make", path, &error));
+                return Err(cannot("make", path, &error));
             }
             _ => {}
         }
-        let data = fs::symlink_metadata(path).map_err(|error| trouble("look at", path, &error))?;
+        let data = fs::symlink_metadata(path).map_err(|error| cannot("look at", path, &error))?;
         if !data.is_dir() {
-            return Err(Trouble::new("room", format!("{} is no directory", path.display())));
+            return Err(trouble(Code::Room, format!("{} is no directory", path.display())));
         }
         if data.mode() & 0o077 != 0 {
             let words = format!("others than its owner can use {}", path.display());
             let hint = format!("a VM's memory holds its secrets: chmod 700 {}", path.display());
-            return Err(Trouble::new("room", words).hint(hint));
+            return Err(hinted(Code::Room, words, &hint));
         }
         Ok(Self { path: path.to_owned() })
     }
@@ -108,7 +109,7 @@ impl Dir {
     /// If they may not be.
     pub fn sync(&self) -> Result<(), Trouble> {
         let synced = File::open(&self.path).and_then(|dir| dir.sync_all());
-        synced.map_err(|error| trouble("make durable", &self.path, &error))
+        synced.map_err(|error| cannot("make durable", &self.path, &error))
     }
 
     /// Gives `.meta` the name that bhyve looks for, durable. Does nothing if it has it.
@@ -120,7 +121,7 @@ impl Dir {
             return self.sync();
         }
         let renamed = fs::rename(self.held(), self.meta());
-        renamed.map_err(|error| trouble("rename", &self.held(), &error))?;
+        renamed.map_err(|error| cannot("rename", &self.held(), &error))?;
         self.sync()
     }
 
@@ -142,7 +143,7 @@ impl Dir {
     pub(super) fn remove(&self, path: &Path) -> Result<(), Trouble> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(trouble("remove", path, &error))
+                Err(cannot("remove", path, &error))
             }
             _ => Ok(()),
         }
@@ -150,11 +151,11 @@ impl Dir {
 }
 
 /// What could not be done with a file, for both sides: `room` where there is none left.
-pub(super) fn trouble(what: &str, path: &Path, error: &io::Error) -> Trouble {
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> Trouble {
     let full = matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     );
-    let code = if full { "room" } else { "internal" };
-    Trouble::new(code, format!("cannot {what} {}: {error}", path.display()))
+    let code = if full { Code::Room } else { Code::Internal };
+    trouble(code, format!("cannot {what} {}: {error}", path.display()))
 }

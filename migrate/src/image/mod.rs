@@ -40,12 +40,12 @@ use snaptool::ram::{Holes, places};
 use snaptool::signal::Stop;
 
 pub use self::dir::Dir;
-use self::dir::trouble;
+use self::dir::cannot;
 use self::ram::Ram;
 use self::state::{Gathered, Kept};
 use self::table::Table;
 use self::workers::{Shared, Workers, Written};
-use crate::core::event::Blocks;
+use crate::core::{Blocks, Code, hinted, trouble};
 use crate::identity::{Epoch, Session};
 use crate::note::Note;
 use crate::stream::message::Trouble;
@@ -104,18 +104,19 @@ impl Image {
         let dir = Dir::open(dir)?;
         let layout = RamLayout::new(vm.memory.size());
         let segments = layout.segments().map(|segment| (segment.gpa, segment.len));
-        let memory: Vec<_> = vm.memory.segments().iter().map(|s| (s.gpa, s.len)).collect();
-        if !segments.eq(memory.iter().copied()) {
+        let memory = vm.memory.segments().iter().map(|s| (s.gpa, s.len));
+        if !segments.eq(memory) {
             let words = "the machine's memory does not lie as bhyve lays it out";
-            return Err(Trouble::new("state", words));
+            return Err(trouble(Code::State, words));
         }
-        let note = Note { session, name: vm.name.clone(), memory, peer: None };
+        let note = Note { session, vm: vm.clone(), peer: None };
         make_way(&dir, &note, options.discard)?;
-        let file = File::options().read(true).write(true).create(true).truncate(false);
-        let file = file.clone().mode(0o600).open(dir.ram());
-        let file = file.map_err(|error| trouble("open", &dir.ram(), &error))?;
+        let mut options_of_file = File::options();
+        options_of_file.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options_of_file.open(dir.ram());
+        let file = file.map_err(|error| cannot("open", &dir.ram(), &error))?;
         let sized = file.set_len(vm.memory.size());
-        sized.map_err(|error| trouble("make room in", &dir.ram(), &error))?;
+        sized.map_err(|error| cannot("make room in", &dir.ram(), &error))?;
         dir.sync()?;
         let shared = Shared { ram: Ram { file, layout }, map: vm.memory.clone() };
         let table = held(&dir, vm, &options)?;
@@ -123,7 +124,19 @@ impl Image {
         let workers = Workers::start(options.threads, &shared)?;
         let (vm, gathered) = (vm.clone(), Gathered::default());
         let (failed, kept, applied) = (None, None, (0, 0));
-        Ok(Self { dir, vm, options, shared, workers, table, next: 0, applied, failed, gathered, kept })
+        Ok(Self {
+            dir,
+            vm,
+            options,
+            shared,
+            workers,
+            table,
+            next: 0,
+            applied,
+            failed,
+            gathered,
+            kept,
+        })
     }
 
     /// The directory.
@@ -196,13 +209,13 @@ impl Image {
     fn enter(&mut self, head: &Head) -> Result<(), Trouble> {
         if head.gpa() < self.next {
             let words = format!("an extent at {:#x} comes after the end of it", head.gpa());
-            return Err(Trouble::new("order", words));
+            return Err(trouble(Code::Order, words));
         }
         self.next = head.gpa().saturating_add(head.size());
         self.applied.0 += 1;
         for gpa in self.table.take(head) {
             let cleared = self.shared.ram.clear(gpa);
-            cleared.map_err(|error| trouble("write", &self.dir.ram(), &error))?;
+            cleared.map_err(|error| cannot("write", &self.dir.ram(), &error))?;
         }
         Ok(())
     }
@@ -212,9 +225,9 @@ impl Image {
     /// # Errors
     /// If it is not what its digests say, or has no place in a state.
     pub fn keep(&mut self, part: Arrived) -> Result<(), Trouble> {
-        let wrong = |error: snapfmt::Error| Trouble::new("item", error.to_string());
+        let wrong = |error: snapfmt::Error| trouble(Code::Item, error.to_string());
         let part = part.check().map_err(wrong)?;
-        self.gathered.take(&part)
+        self.gathered.take(part)
     }
 
     /// Holds the state that has come against itself and all rules that need no memory. It replaces
@@ -237,7 +250,7 @@ impl Image {
     pub fn sync(&mut self) -> Result<(), Trouble> {
         self.intact()?;
         let kept = self.kept.as_ref();
-        let kept = kept.ok_or_else(|| Trouble::new("order", "there is no device state"))?;
+        let kept = kept.ok_or_else(|| trouble(Code::Order, "there is no device state"))?;
         let Options { host, policy, .. } = &self.options;
         let state = kept.clear(&self.shared.ram, &self.vm, host.as_ref(), policy)?;
         let kern = state.records().iter().map(|record| record.bytes());
@@ -248,7 +261,7 @@ impl Image {
             None => self.dir.remove(&self.dir.config())?,
         }
         let synced = self.shared.ram.file.sync_all();
-        synced.map_err(|error| trouble("make durable", &self.dir.ram(), &error))?;
+        synced.map_err(|error| cannot("make durable", &self.dir.ram(), &error))?;
         self.dir.sync()
     }
 }
@@ -261,20 +274,20 @@ fn write<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<
         pieces.into_iter().try_for_each(|piece| file.write_all(piece))?;
         file.sync_all()
     };
-    result().map_err(|error| trouble("write", path, &error))
+    result().map_err(|error| cannot("write", path, &error))
 }
 
 /// Sees what the directory holds, and whether this session may go on with it.
 fn make_way(dir: &Dir, note: &Note, discard: bool) -> Result<(), Trouble> {
+    let vm = &note.vm;
     let path = dir.session();
     let unread = |error: crate::note::Error| {
         let words = format!("{}: {error}", path.display());
         let hint = "`--discard` throws away what is held there";
-        Trouble::new("session", words).hint(hint)
+        hinted(Code::Session, words, hint)
     };
-    let written = |error: crate::note::Error| {
-        Trouble::new("internal", format!("{}: {error}", path.display()))
-    };
+    let written =
+        |error: crate::note::Error| trouble(Code::Internal, format!("{}: {error}", path.display()));
     if discard {
         dir.destroy()?;
     }
@@ -284,17 +297,17 @@ fn make_way(dir: &Dir, note: &Note, discard: bool) -> Result<(), Trouble> {
         None if dir.ram().exists() || dir.meta().exists() || dir.kern().exists() => {
             let words = format!("{shown} holds a snapshot that no migration put there");
             let hint = "name another directory, or move it away";
-            return Err(Trouble::new("session", words).hint(hint));
+            return Err(hinted(Code::Session, words, hint));
         }
-        Some(before) if !before.is_of(&note.name, &note.memory) => {
-            let words = format!("{shown} holds another machine: {}", before.name.escape_debug());
+        Some(before) if !before.is_of(vm) => {
+            let words = format!("{shown} holds another machine: {}", before.vm.name.escape_debug());
             let hint = "name another directory, or throw it away with `--discard`";
-            return Err(Trouble::new("session", words).hint(hint));
+            return Err(hinted(Code::Session, words, hint));
         }
         Some(before) if before.session.is_some() && before.session != note.session => {
             let words = format!("{shown} holds an unfinished migration of another session");
             let hint = "finish that, name another directory, or throw it away with `--discard`";
-            return Err(Trouble::new("session", words).hint(hint));
+            return Err(hinted(Code::Session, words, hint));
         }
         _ => {}
     }
@@ -310,10 +323,10 @@ fn make_way(dir: &Dir, note: &Note, discard: bool) -> Result<(), Trouble> {
 
 /// Reads and hashes what the RAM file holds.
 fn held(dir: &Dir, vm: &Vm, options: &Options) -> Result<Table, Trouble> {
-    let words = || Trouble::new("room", "the machine has more memory than can be kept track of");
+    let words = || trouble(Code::Room, "the machine has more memory than can be kept track of");
     let mut table = Table::new(vm.memory.clone()).ok_or_else(words)?;
     let stop = &options.stop;
-    let hash = || -> anyhow::Result<()> {
+    let mut hash = || -> anyhow::Result<()> {
         let file = Input::open(&dir.ram(), stop)?.into_file()?;
         let layout = RamLayout::new(vm.memory.size());
         let work = |bytes: &mut Vec<u8>, place: snaptool::ram::Place| -> anyhow::Result<_> {
@@ -335,7 +348,7 @@ fn held(dir: &Dir, vm: &Vm, options: &Options) -> Result<Table, Trouble> {
             places.into_iter().try_for_each(&mut *give)
         })
     };
-    hash().map_err(|error| Trouble::new("internal", format!("{error:#}")))?;
+    hash().map_err(|error| trouble(Code::Internal, format!("{error:#}")))?;
     Ok(table)
 }
 

@@ -13,6 +13,7 @@ use snapfmt::state::gate::{DeviceState, Judged, Policy, Standing};
 use snapfmt::state::rules::{GuestRam, HostFacts};
 use snaptool::three;
 
+use crate::core::{Code, hinted, trouble};
 use crate::stream::message::Trouble;
 
 /// Bytes of all parts of one state (§12).
@@ -39,26 +40,26 @@ pub(super) struct Kept {
 }
 
 fn bad(words: impl Into<String>) -> Trouble {
-    Trouble::new("state", words)
+    trouble(Code::State, words)
 }
 
 impl Gathered {
     /// Takes one part, whose digests have matched.
-    pub(super) fn take(&mut self, part: &Intact) -> Result<(), Trouble> {
-        let wrong = |error: snapfmt::Error| Trouble::new("item", error.to_string());
+    pub(super) fn take(&mut self, part: Intact) -> Result<(), Trouble> {
+        let wrong = |error: snapfmt::Error| trouble(Code::Item, error.to_string());
         self.bytes = self.bytes.saturating_add(part.length());
         if self.bytes > MOST {
             return Err(bad("the parts of the state are longer than all records of a VM can be"));
         }
         match part.kind() {
             Kind::Meta if self.meta.is_none() => {
-                self.meta = Some(MetaText::open(part).map_err(wrong)?);
+                self.meta = Some(MetaText::open(&part).map_err(wrong)?);
             }
             Kind::Config if self.config.is_none() => {
-                self.config = Some(ConfigText::open(part).map_err(wrong)?);
+                self.config = Some(ConfigText::open(&part).map_err(wrong)?);
             }
             Kind::Device => self.records.push(Record::open(part).map_err(wrong)?),
-            kind if kind.is_optional() && kind != Kind::Config => {}
+            Kind::Other(_) => {}
             kind => return Err(bad(format!("a second {kind} part, or one that is no state"))),
         }
         Ok(())
@@ -73,8 +74,9 @@ impl Gathered {
     ) -> Result<(Kept, Vec<String>), Trouble> {
         let Self { meta, config, records, .. } = self;
         let text = meta.ok_or_else(|| {
-            bad("the state has no .meta: it was never bhyve's three files")
-                .hint("bhyve restores from three files; `snaptool inspect` shows what there is")
+            let words = "the state has no .meta: it was never bhyve's three files";
+            let hint = "bhyve restores from three files; `snaptool inspect` shows what there is";
+            hinted(Code::State, words, hint)
         })?;
         let meta = Meta::parse(&text.text).map_err(|error| bad(format!(".meta: {error}")))?;
         let own = three::vm(&meta).map_err(|fault| bad(format!(".meta: {fault}")))?;
@@ -110,9 +112,8 @@ impl Kept {
         let kern = self.records.iter().map(|record| record.id().size).sum();
         let bytes = |entry: &Entry| {
             let section = self.meta.key(entry.section);
-            let named = |record: &&Record| {
-                record.id().section == section && record.id().name == entry.name
-            };
+            let named =
+                |record: &&Record| record.id().section == section && record.id().name == entry.name;
             self.records.iter().find(named).map(|record| record.bytes().to_vec())
         };
         let judged = Judged::of_files(&self.text, (kern, vm.memory.size()), bytes, ram, host);
@@ -152,7 +153,8 @@ fn refused(judged: Judged, policy: &Policy) -> Result<(DeviceState, Vec<String>)
     let hint = "`snaptool verify` says what each means; `--accept RULE@RECORD` at the target takes \
                 responsibility where that is possible";
     judged.clear(policy).map(|state| (state, shorten(warns))).map_err(|_| {
-        bad("the state breaks rules of what a host survives").lines(shorten(fails)).hint(hint)
+        let words = "the state breaks rules of what a host survives";
+        Trouble { lines: shorten(fails), ..hinted(Code::State, words, hint) }
     })
 }
 

@@ -9,7 +9,7 @@ use snapfmt::memory::map::MemoryMap;
 use snapfmt::memory::tree::{Rest, RootBuilder, cover_root, leaves_root};
 use snapfmt::part::extent::{Head, Named};
 
-use crate::core::event::Blocks;
+use crate::core::Blocks;
 use crate::grid::Grid;
 
 /// Bytes of a cell, the smallest block.
@@ -107,7 +107,8 @@ impl Table {
     pub(super) fn blocks(&mut self, size: u64) -> Option<Blocks> {
         let roots = self.roots();
         let grid = Grid::new(&self.map, size)?;
-        let is_zero = self.cells.iter().flatten().all(|cell| cell.leaves.iter().all(Option::is_none));
+        let is_zero =
+            self.cells.iter().flatten().all(|cell| cell.leaves.iter().all(Option::is_none));
         if is_zero {
             return None;
         }

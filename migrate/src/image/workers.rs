@@ -12,6 +12,7 @@ use snapfmt::memory::map::MemoryMap;
 use snapfmt::part::extent::{DeltaExtent, Head, SettleError};
 
 use super::ram::Ram;
+use crate::core::{Code, trouble};
 use crate::stream::message::Trouble;
 use crate::stream::part::Arrived;
 
@@ -50,7 +51,7 @@ impl Workers {
             let (queue, shared) = (Arc::clone(&queue), Arc::clone(shared));
             let worker = move || labour(&queue, &shared);
             let thread = thread::Builder::new().name("apply".to_owned()).spawn(worker);
-            let failed = |error| Trouble::new("internal", format!("cannot start a thread: {error}"));
+            let failed = |error| trouble(Code::Internal, format!("cannot start a thread: {error}"));
             threads.push(thread.map_err(failed)?);
         }
         Ok(Self { jobs: Some(jobs), pending: VecDeque::new(), threads })
@@ -59,7 +60,7 @@ impl Workers {
     /// Gives a part, and the results of earlier ones that are there, or must be waited for.
     pub(super) fn give(&mut self, part: Arrived, taken: &mut Vec<Written>) {
         let (reply, receiver) = sync_channel(1);
-        let gone = || Trouble::new("internal", "a thread ended early");
+        let gone = || trouble(Code::Internal, "a thread ended early");
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { part, reply }).is_ok());
         if !sent {
             taken.push(Err(gone()));
@@ -83,7 +84,7 @@ impl Workers {
 
     /// The results of all parts that were given.
     pub(super) fn rest(&mut self, taken: &mut Vec<Written>) {
-        let gone = |_| Err(Trouble::new("internal", "a thread ended early"));
+        let gone = |_| Err(trouble(Code::Internal, "a thread ended early"));
         let results = self.pending.drain(..).map(|first| first.recv().unwrap_or_else(gone));
         taken.extend(results);
     }
@@ -111,9 +112,9 @@ fn labour(queue: &Mutex<Receiver<Job>>, shared: &Shared) {
 /// Checks a part, and only then writes its pages.
 fn write(part: Arrived, shared: &Shared) -> Written {
     let Shared { ram, map } = shared;
-    let wrong = |error: snapfmt::Error| Trouble::new("item", error.to_string());
+    let wrong = |error: snapfmt::Error| trouble(Code::Item, error.to_string());
     let disk = |error: std::io::Error| {
-        super::dir::trouble("use", std::path::Path::new("the RAM file"), &error)
+        super::dir::cannot("use", std::path::Path::new("the RAM file"), &error)
     };
     let part = part.check().map_err(wrong)?;
     let extent = DeltaExtent::open_streamed(&part, map).map_err(wrong)?;

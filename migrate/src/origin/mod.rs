@@ -11,7 +11,7 @@ use snapfmt::part::device::RecordId;
 use snapfmt::part::vm::Vm;
 
 pub use self::snapshot::{Form, Snapshot};
-use crate::core::event::Blocks;
+use crate::core::Blocks;
 
 /// Takes the parts of a stream.
 pub trait PartSink {

@@ -29,7 +29,7 @@ use snaptool::signal::Stop;
 use snaptool::whole::Whole;
 
 use super::{Origin, PartSink};
-use crate::core::event::Blocks;
+use crate::core::Blocks;
 use crate::grid::Grid;
 
 const PAGE: u64 = snapfmt::limits::PAGE as u64;
@@ -244,7 +244,7 @@ fn feed(
 ) -> anyhow::Result<()> {
     let map = &opened.vm.memory;
     let mut done = 0;
-    let mut clear = |from: u64, to: u64, give: &mut pipeline::Give<'_, Area<Piece>>| {
+    let clear = |from: u64, to: u64, give: &mut pipeline::Give<'_, Area<Piece>>| {
         let Some(held) = held else { return Ok(()) };
         let step = held.grid.size();
         for gpa in held.grid.within(from, to) {

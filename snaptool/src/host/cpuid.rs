@@ -7,13 +7,22 @@ use super::unknown;
 
 /// The facts that come from CPUID, by their names in a file.
 #[cfg(any(test, not(target_arch = "x86_64")))]
-pub(super) const FACTS: [&str; 10] = [
+pub(super) const FACTS: [&str; 19] = [
     "cpu_vendor",
     "cpu_family",
     "cpu_model",
     "cpu_stepping",
     "physical_bits",
     "linear_bits",
+    "tsc_invariant",
+    "cpu_feature",
+    "cpu_feature2",
+    "cpu_stdext_feature",
+    "cpu_stdext_feature2",
+    "cpu_stdext_feature3",
+    "amd_feature",
+    "amd_feature2",
+    "amd_extended_feature_extensions",
     "xcr0",
     "cr4",
     "efer",
@@ -28,6 +37,21 @@ const EBX: usize = 1;
 const ECX: usize = 2;
 const EDX: usize = 3;
 
+type Place = fn(&mut HostFacts) -> &mut Option<Hex>;
+
+/// Words of features: leaf, register, and the fact that holds them.
+const FEATURES: [(u32, usize, Place); 8] = [
+    (1, EDX, |facts| &mut facts.cpu_feature),
+    (1, ECX, |facts| &mut facts.cpu_feature2),
+    (7, EBX, |facts| &mut facts.cpu_stdext_feature),
+    (7, ECX, |facts| &mut facts.cpu_stdext_feature2),
+    (7, EDX, |facts| &mut facts.cpu_stdext_feature3),
+    (0x8000_0001, EDX, |facts| &mut facts.amd_feature),
+    (0x8000_0001, ECX, |facts| &mut facts.amd_feature2),
+    (0x8000_0008, EBX, |facts| &mut facts.amd_extended_feature_extensions),
+];
+
+const INVARIANT_TSC: Flag = (0x8000_0007, 0, EDX, 8);
 const XSAVE: Flag = (1, 0, ECX, 26);
 const SVM: Flag = (0x8000_0001, 0, ECX, 2);
 
@@ -127,6 +151,12 @@ pub(super) fn fill(facts: &mut HostFacts, read: impl Fn(u32, u32) -> [u32; 4]) {
             unknown(facts, "linear_bits", "CPUID has no leaf 80000008h");
         }
     }
+    for (leaf, register, place) in FEATURES {
+        // A CPU without the leaf has none of its features.
+        let word = cpuid.leaf(leaf, 0).and_then(|found| found.get(register).copied());
+        *place(facts) = Some(Hex(word.unwrap_or_default().into()));
+    }
+    facts.tsc_invariant = Some(cpuid.has(INVARIANT_TSC));
     match cpuid.leaf(0xd, 0).filter(|_| cpuid.has(XSAVE)) {
         Some([low, _, _, high]) => {
             facts.xcr0 = Some(Hex(u64::from(high) << 32 | u64::from(low)));

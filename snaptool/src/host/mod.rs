@@ -48,6 +48,19 @@ fn system(facts: &mut HostFacts) {
             Err(why) => unknown(facts, "virtual_interrupt_delivery", &why),
         }
     }
+    match cpus() {
+        Ok(cpus) => facts.cpus = Some(cpus),
+        Err(why) => unknown(facts, "cpus", &why),
+    }
+}
+
+fn cpus() -> Result<u32, String> {
+    if cfg!(target_os = "freebsd") {
+        let text = tools::sysctl("hw.ncpu")?;
+        return text.parse().map_err(|_| format!("it is {text:?}"));
+    }
+    let count = std::thread::available_parallelism().map_err(|error| error.to_string())?;
+    u32::try_from(count.get()).map_err(|error| error.to_string())
 }
 
 #[cfg(target_arch = "x86_64")]

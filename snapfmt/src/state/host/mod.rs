@@ -48,8 +48,12 @@ pub struct HostFacts {
     pub model: Option<String>,
     /// Bytes of a page.
     pub page_size: Option<u64>,
+    /// How many logical CPUs it has: sysctl `hw.ncpu`.
+    pub cpus: Option<u32>,
     /// Ticks of the time stamp counter in a second.
     pub tsc_frequency: Option<u64>,
+    /// Whether it counts at one rate whatever the CPU does: CPUID leaf 80000007h, EDX bit 8.
+    pub tsc_invariant: Option<bool>,
     /// Who made the CPU: `GenuineIntel`, `AuthenticAMD`, or another.
     pub cpu_vendor: Option<String>,
     /// The CPU's family, with the extended family.
@@ -62,6 +66,22 @@ pub struct HostFacts {
     pub physical_bits: Option<u32>,
     /// Bits of a linear address.
     pub linear_bits: Option<u32>,
+    /// Features, by the names of FreeBSD's kernel: CPUID leaf 1, EDX.
+    pub cpu_feature: Option<Hex>,
+    /// CPUID leaf 1, ECX.
+    pub cpu_feature2: Option<Hex>,
+    /// CPUID leaf 7, EBX.
+    pub cpu_stdext_feature: Option<Hex>,
+    /// CPUID leaf 7, ECX.
+    pub cpu_stdext_feature2: Option<Hex>,
+    /// CPUID leaf 7, EDX.
+    pub cpu_stdext_feature3: Option<Hex>,
+    /// CPUID leaf 80000001h, EDX.
+    pub amd_feature: Option<Hex>,
+    /// CPUID leaf 80000001h, ECX.
+    pub amd_feature2: Option<Hex>,
+    /// CPUID leaf 80000008h, EBX.
+    pub amd_extended_feature_extensions: Option<Hex>,
     /// The bits of XCR0 that XSETBV takes: CPUID leaf 0Dh, EDX:EAX.
     pub xcr0: Option<Hex>,
     /// The bits of CR4 that the CPU has, by its features.

@@ -27,6 +27,7 @@ fn a_server_of_intel_is_told_as_it_is() {
         (0xd, 0, [0x2e7, 0, 0, 0]),
         (0x15, 0, [2, 200, 25_000_000, 0]),
         (BASE, 0, [0x8000_0008, 0, 0, 0]),
+        (BASE + 7, 0, [0, 0, 0, 1 << 8]),
         (BASE + 1, 0, [0, 0, 0, 1 << 11 | 1 << 20 | 1 << 29]),
         (BASE + 2, 0, [word(b"  Xe"), word(b"on\0x"), 0, 0]),
         (BASE + 8, 0, [57 << 8 | 46, 0, 0, 0]),
@@ -43,6 +44,19 @@ fn a_server_of_intel_is_told_as_it_is() {
     assert_eq!(facts.model.as_deref(), Some("Xeon"));
     assert_eq!(facts.tsc_frequency, Some(2_500_000_000));
     assert_eq!(facts.asids, None);
+    assert_eq!(facts.cpu_feature, Some(Hex(1 << 6 | 1 << 13)));
+    assert_eq!(facts.cpu_feature2, Some(Hex(1 << 26 | 1 << 17)));
+    assert_eq!(facts.cpu_stdext_feature, Some(Hex(1 << 7)));
+    assert_eq!(facts.amd_feature, Some(Hex(1 << 11 | 1 << 20 | 1 << 29)));
+    assert_eq!(facts.tsc_invariant, Some(true));
+}
+
+#[test]
+fn a_cpu_without_a_leaf_has_none_of_its_features() {
+    let facts = probe(&[(0, 0, [1, 0, 0, 0]), (1, 0, [0, 0, 3, 5]), (7, 0, [0, 9, 9, 9])]);
+    assert_eq!((facts.cpu_feature, facts.cpu_feature2), (Some(Hex(5)), Some(Hex(3))));
+    assert_eq!((facts.cpu_stdext_feature, facts.amd_feature), (Some(Hex(0)), Some(Hex(0))));
+    assert_eq!(facts.tsc_invariant, Some(false));
 }
 
 #[test]
