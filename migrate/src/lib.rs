@@ -22,9 +22,11 @@ pub mod facts;
 pub mod handover;
 pub mod identity;
 pub mod journal;
+pub mod probe;
 pub mod stream {
     //! What goes between two hosts (`spec/stream.md`).
     pub mod message;
 }
+pub mod system;
 
 pub use identity::{Epoch, Identity, Session};

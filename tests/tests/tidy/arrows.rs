@@ -127,7 +127,7 @@ const SNAPTOOL: &[Row] = &[
 const CRATES: &[Row] = &[
     ("snapfmt", &[]),
     ("snaptool", &["snapfmt"]),
-    ("migrate", &["snapfmt"]),
+    ("migrate", &["snapfmt", "snaptool"]),
     ("tests-libnv", &[]),
     ("tests", &["snapfmt", "snaptool", "migrate", "tests-libnv"]),
 ];
