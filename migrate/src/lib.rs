@@ -26,7 +26,9 @@ pub mod journal;
 pub mod link;
 pub mod note;
 pub mod origin;
+pub mod probe;
 pub mod stream;
+pub mod system;
 pub mod transport;
 
 pub use identity::{Epoch, Identity, Session};
