@@ -20,12 +20,14 @@ use crate::transport::Connection;
 const MOST: usize = 16;
 
 /// What such a visitor is told.
-#[derive(Clone)]
-pub(super) struct Answer {
-    pub(super) producer: String,
-    pub(super) status: Status,
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Program and version, for people.
+    pub producer: String,
+    /// Where the target stands.
+    pub status: Status,
     /// How long it may take to say what it wants.
-    pub(super) patience: Duration,
+    pub patience: Duration,
 }
 
 /// The door: how many stand in it.
@@ -41,7 +43,7 @@ impl Door {
             return;
         };
         let work = move || {
-            talk(connection, answer);
+            turn_away(connection, answer);
             drop(inside);
         };
         if let Err(error) = thread::Builder::new().name("door".to_owned()).spawn(work) {
@@ -65,7 +67,8 @@ impl Drop for Inside {
     }
 }
 
-fn talk(connection: Connection, answer: Answer) {
+/// Answers a visitor that nothing else can be done for.
+pub fn turn_away(connection: Connection, answer: Answer) {
     let (tell, told) = channel();
     let Ok(link) = Link::start(connection, None, move |event| tell.send(event).is_ok()) else {
         return;

@@ -4,7 +4,6 @@
 //! never waits for a disk. How much may be under way is bounded by what the connection holds.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use snapfmt::part::vm::Vm;
 use tracing::{debug, warn};
 
-use crate::core::TargetInput as Input;
+use crate::core::{Code, TargetInput as Input, trouble};
 use crate::identity::{Epoch, Session};
 use crate::image::{Dir, Image, Options};
 use crate::link::Held;
@@ -51,7 +50,7 @@ pub(super) trait Tell: Fn(u64, Input) + Send + 'static {}
 impl<T: Fn(u64, Input) + Send + 'static> Tell for T {}
 
 impl Keeper {
-    pub(super) fn start(dir: PathBuf, options: Options, tell: impl Tell) -> io::Result<Self> {
+    pub(super) fn start(dir: Option<Dir>, options: Options, tell: impl Tell) -> io::Result<Self> {
         let (jobs, work) = channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let files = Files { dir, options, image: None, wanted: wanted.clone(), told: None, tell };
@@ -71,7 +70,7 @@ impl Keeper {
 }
 
 struct Files<T> {
-    dir: PathBuf,
+    dir: Option<Dir>,
     options: Options,
     image: Option<Opened>,
     wanted: Arc<AtomicU64>,
@@ -99,8 +98,10 @@ impl<T: Tell> Files<T> {
             match self.act(number, job) {
                 Ok(Some(input)) => (self.tell)(number, input),
                 Ok(None) => {}
+                // That a person stops this process is told by itself.
+                Err(_) if self.options.stop.check().is_err() => {}
                 Err(trouble) => {
-                    debug!(words = trouble.words, "what arrives cannot be kept");
+                    debug!(words = %trouble.words, "what arrives cannot be kept");
                     (self.tell)(number, Input::Failed(trouble));
                 }
             }
@@ -113,7 +114,7 @@ impl<T: Tell> Files<T> {
             Job::Leave => self.leave(),
             Job::Destroy => {
                 self.image = None;
-                Dir::open(&self.dir)?.destroy()?;
+                self.dir.as_ref().map_or(Ok(()), Dir::destroy)?;
             }
             job => {
                 let Some(opened) = &mut self.image else { return Ok(None) };
@@ -153,20 +154,22 @@ impl<T: Tell> Files<T> {
     }
 
     fn open(&mut self, vm: Vm, session: Option<(Session, Epoch)>) -> Result<Input, Trouble> {
+        let Some(dir) = &self.dir else {
+            let words = "only plans are answered here";
+            return Err(trouble(Code::Order, words));
+        };
         let goes_on = |opened: &Opened| {
             !opened.synced && opened.session == session && opened.vm == vm && session.is_some()
         };
         if !self.image.as_ref().is_some_and(goes_on) {
             self.image = None;
-            let image = Image::open(&self.dir, &vm, session, self.options.clone())?;
+            let image = Image::open(dir.path(), &vm, session, self.options.clone())?;
             // Once is enough: what comes now is what was wanted in its place.
             self.options.discard = false;
             self.image = Some(Opened { image, vm, session, synced: false });
         }
         let held = self.image.as_mut().map(|opened| opened.image.held());
-        let (root, blocks) = held.ok_or_else(|| {
-            crate::core::trouble(crate::core::Code::Internal, "nothing was opened")
-        })?;
+        let (root, blocks) = held.ok_or_else(|| trouble(Code::Internal, "nothing was opened"))?;
         Ok(Input::Opened { root, blocks })
     }
 
@@ -195,6 +198,6 @@ impl<T: Tell> Files<T> {
 /// Gives up what `dir` holds, for whoever has no thread for it.
 pub(super) fn destroy(dir: &Dir) {
     if let Err(trouble) = dir.destroy() {
-        warn!(words = trouble.words, "the copy that was given up is still there");
+        warn!(words = %trouble.words, "the copy that was given up is still there");
     }
 }

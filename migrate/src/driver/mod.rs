@@ -26,15 +26,23 @@ use std::time::{Duration, Instant};
 pub use self::show::{Amount, Show};
 pub use self::source::{Setup as SourceSetup, Source, Stopper};
 pub use self::target::{Entrance, Setup as TargetSetup, Target};
+use snapfmt::Digest;
+
+pub use self::door::{Answer, turn_away};
 use crate::core::Outcome;
 use crate::handover::Guest;
 use crate::journal::{self, Storage};
+use crate::stream::message::Trouble;
 
 /// A journal, wherever it is kept.
 pub type Journal = journal::Journal<Box<dyn Storage + Send>>;
 
 /// Starts or resumes the VM, and says what became of it; it may take long.
 pub type Starter = Arc<dyn Fn() -> Guest + Send + Sync>;
+
+/// Holds what a target's directory has against the content that was handed over, for a process that
+/// did not receive it itself.
+pub type Check = Arc<dyn Fn(Digest) -> Result<(), Trouble> + Send + Sync>;
 
 /// How long what was said last may take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use snapfmt::Digest;
 use snapfmt::part::vm::Vm;
 use snaptool::exit;
+use snaptool::signal::Stopped;
 
 use crate::core::{Blocks, Code, SourceInput, trouble};
 use crate::link::{Outbox, Unsent};
@@ -86,13 +87,20 @@ impl<T: FnOnce(SourceInput) + Send + 'static> Maker<T> {
             let mut sink = self.sink();
             match make(self.origin.as_ref(), &mut sink) {
                 Ok(input) => (self.tell)(input),
-                // Whoever closed the connection knows why.
-                Err(error) if error.is::<Unsent>() => {}
+                // Whoever closed the connection knows why, and so does whoever stops the process.
+                Err(error) if error.is::<Unsent>() || stopped(&error) => {}
                 Err(error) => (self.tell)(SourceInput::Failed(failed(&error))),
             }
         };
         thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
     }
+}
+
+fn stopped(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause.is::<Stopped>() || inner.is_some_and(|inner| inner.is::<Stopped>())
+    })
 }
 
 /// What the peer is told of an error of this side.

@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::door::{Answer, Door};
 use super::keeper::{Job, Keeper, destroy};
-use super::{Clock, Ended, Journal, LAST_WORDS, Starter};
+use super::{Check, Clock, Ended, Journal, LAST_WORDS, Starter};
 use crate::core::{self, Code, Outcome, TargetAction as Action, TargetInput as Input, trouble};
 use crate::handover::{self, Guest, TargetPhase};
 use crate::image::{Dir, Options};
@@ -21,14 +21,16 @@ use crate::transport::Connection;
 
 /// What a target has to do its work with.
 pub struct Setup {
-    /// Its directory.
-    pub dir: Dir,
+    /// Its directory; without one, only plans are answered.
+    pub dir: Option<Dir>,
     /// How it keeps what arrives.
     pub options: Options,
     /// Its journal, which is in the directory.
-    pub journal: Journal,
+    pub journal: Option<Journal>,
     /// Starts the VM.
     pub start: Option<Starter>,
+    /// Looks at what is started, where an earlier process has received it (§7.3).
+    pub check: Option<Check>,
     /// Program and version, for people.
     pub producer: String,
     /// How long a visitor may take to say what it wants.
@@ -97,7 +99,11 @@ pub struct Target {
     held: Option<Held>,
     inputs: VecDeque<Input>,
     starting: bool,
+    /// This process has received and checked all of what is here.
+    whole: bool,
     published: bool,
+    /// A copy could not be given its name.
+    unpublished: bool,
     ended: Option<Outcome>,
     way: Option<String>,
 }
@@ -114,8 +120,7 @@ impl Target {
             // The loop may have ended.
             let _ = kept.send(Event::Kept(number, input));
         };
-        let dir = setup.dir.path().to_owned();
-        let keeper = Keeper::start(dir, setup.options.clone(), kept)?;
+        let keeper = Keeper::start(setup.dir.clone(), setup.options.clone(), kept)?;
         Ok(Self {
             core,
             setup,
@@ -131,7 +136,9 @@ impl Target {
             held: None,
             inputs: VecDeque::new(),
             starting: false,
+            whole: false,
             published: false,
+            unpublished: false,
             ended: None,
             way: None,
         })
@@ -228,11 +235,16 @@ impl Target {
                 self.pending.push_back(event);
             }
             Event::Kept(number, input) if number == self.number && self.link.is_some() => {
+                match input {
+                    Input::Opened { .. } => self.whole = false,
+                    Input::Synced => self.whole = true,
+                    _ => {}
+                }
                 self.drive(input);
             }
             Event::Link(..) => {}
             Event::Kept(_, Input::Failed(trouble)) => {
-                warn!(words = trouble.words, "what was asked for earlier cannot be done");
+                warn!(words = %trouble.words, "what was asked for earlier cannot be done");
             }
             Event::Kept(..) => {}
             Event::Guest(guest) => {
@@ -313,10 +325,10 @@ impl Target {
             }
             Action::EndState => self.keeper.give(number, Job::EndState),
             Action::Sync => self.keeper.give(number, Job::Sync),
-            Action::Publish => match self.setup.dir.publish() {
-                Ok(()) => self.published = true,
-                Err(trouble) => self.inputs.push_back(Input::Failed(trouble)),
-            },
+            Action::Publish => {
+                self.published = self.publish();
+                self.unpublished = !self.published;
+            }
             Action::Handover(action) => self.hand_over(action),
             Action::Refused(refused) => warn!(%refused, "what was decided cannot be"),
             Action::End(outcome) => self.end(outcome),
@@ -334,7 +346,13 @@ impl Target {
                 self.closing.push(closing);
             }
         }
-        self.ended = Some(outcome);
+        self.ended = Some(match outcome {
+            Outcome::Done if std::mem::take(&mut self.unpublished) => {
+                let words = "the copy is complete, and its .meta cannot be given its name";
+                Outcome::Stopped(trouble(Code::Internal, words))
+            }
+            outcome => outcome,
+        });
     }
 
     fn send(&mut self, message: &Message) {
@@ -350,7 +368,8 @@ impl Target {
             handover::Action::Write(entry) => {
                 // What is kept can be started by people: it has its name before that is said.
                 let named = entry.kind != Kind::Kept || self.publish();
-                let written = named.then(|| self.setup.journal.append(entry));
+                let journal = self.setup.journal.as_mut().filter(|_| named);
+                let written = journal.map(|journal| journal.append(entry));
                 let input = match written {
                     Some(Ok(_)) => {
                         info!(record = entry.kind.name(), "durable");
@@ -369,8 +388,8 @@ impl Target {
                 info!("this copy was given up, and is removed");
                 if self.link.is_some() {
                     self.keeper.give(self.number, Job::Destroy);
-                } else {
-                    destroy(&self.setup.dir);
+                } else if let Some(dir) = &self.setup.dir {
+                    destroy(dir);
                 }
             }
             handover::Action::Ask(question) => warn!("a person has to decide: {question}"),
@@ -380,9 +399,10 @@ impl Target {
     }
 
     fn publish(&self) -> bool {
-        let published = self.setup.dir.publish();
+        let Some(dir) = &self.setup.dir else { return false };
+        let published = dir.publish();
         if let Err(trouble) = &published {
-            error!(words = trouble.words, "the snapshot cannot be given its name");
+            error!(words = %trouble.words, "the snapshot cannot be given its name");
         }
         published.is_ok()
     }
@@ -396,9 +416,19 @@ impl Target {
         };
         self.starting = true;
         let tell = self.tell.clone();
+        let check = self.setup.check.clone().filter(|_| !self.whole);
+        let check = check.zip(self.core.handover().map(|it| it.identity().content));
         let work = move || {
+            let checked = check.map_or(Ok(()), |(check, content)| check(content));
+            let guest = checked.map_or_else(
+                |trouble| {
+                    error!(words = %trouble.words, "the snapshot is not what was handed over");
+                    Guest::NeverRan
+                },
+                |()| start(),
+            );
             // The loop waits for it.
-            let _ = tell.send(Event::Guest(start()));
+            let _ = tell.send(Event::Guest(guest));
         };
         if let Err(error) = thread::Builder::new().name("start".to_owned()).spawn(work) {
             warn!(%error, "cannot start a thread");
