@@ -23,6 +23,7 @@ pub mod handover;
 pub mod identity;
 pub mod journal;
 pub mod probe;
+pub mod run;
 pub mod stream {
     //! What goes between two hosts (`spec/stream.md`).
     pub mod message;
