@@ -28,6 +28,7 @@ pub mod stream {
     //! What goes between two hosts (`spec/stream.md`).
     pub mod message;
 }
+pub mod supervisor;
 pub mod system;
 
 pub use identity::{Epoch, Identity, Session};
