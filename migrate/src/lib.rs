@@ -27,7 +27,9 @@ pub mod link;
 pub mod note;
 pub mod origin;
 pub mod probe;
+pub mod run;
 pub mod stream;
+pub mod supervisor;
 pub mod system;
 pub mod transport;
 
