@@ -15,6 +15,8 @@
 //! among them that touches a disk. `origin` and `image` read and write snapshots, and use the
 //! readers of `snaptool` for it.
 
+pub mod cli;
+pub mod cmd;
 pub mod core;
 pub mod driver;
 pub mod facts;

@@ -18,14 +18,14 @@ use crate::note::Note;
 
 /// The directory of a side.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub(super) struct Place {
     dir: PathBuf,
 }
 
 impl Place {
     /// That of a source: beside what is sent.
     #[must_use]
-    pub fn of_source(source: &Path) -> Self {
+    pub(super) fn of_source(source: &Path) -> Self {
         let mut dir = source.as_os_str().to_owned();
         dir.push(".migrate");
         Self { dir: dir.into() }
@@ -33,7 +33,7 @@ impl Place {
 
     /// That of whatever a person names: the directory of a target, or what a source sends.
     #[must_use]
-    pub fn named(path: &Path) -> Self {
+    pub(super) fn named(path: &Path) -> Self {
         if path.is_dir() { Self { dir: path.to_owned() } } else { Self::of_source(path) }
     }
 
@@ -41,7 +41,7 @@ impl Place {
     ///
     /// # Errors
     /// If that is not possible, or others can use it.
-    pub fn make(&self) -> anyhow::Result<()> {
+    pub(super) fn make(&self) -> anyhow::Result<()> {
         let shown = text::path(&self.dir);
         match DirBuilder::new().mode(0o700).create(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -49,7 +49,8 @@ impl Place {
             }
             _ => {}
         }
-        let data = fs::symlink_metadata(&self.dir).with_context(|| format!("cannot use {shown}"))?;
+        let data =
+            fs::symlink_metadata(&self.dir).with_context(|| format!("cannot use {shown}"))?;
         anyhow::ensure!(data.is_dir(), "{shown} is no directory");
         if data.mode() & 0o077 != 0 {
             let words = format!("others than its owner can use {shown}");
@@ -60,19 +61,19 @@ impl Place {
 
     /// The directory.
     #[must_use]
-    pub fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// The journal.
     #[must_use]
-    pub fn journal(&self) -> PathBuf {
+    pub(super) fn journal(&self) -> PathBuf {
         self.dir.join("journal")
     }
 
     /// The note.
     #[must_use]
-    pub fn session(&self) -> PathBuf {
+    pub(super) fn session(&self) -> PathBuf {
         self.dir.join("session")
     }
 
@@ -80,7 +81,7 @@ impl Place {
     ///
     /// # Errors
     /// If it is damaged.
-    pub fn note(&self) -> anyhow::Result<Option<Note>> {
+    pub(super) fn note(&self) -> anyhow::Result<Option<Note>> {
         let path = self.session();
         Note::read(&path).with_context(|| text::path(&path))
     }
@@ -89,7 +90,7 @@ impl Place {
     ///
     /// # Errors
     /// If it cannot be read, or is damaged.
-    pub fn look(&self) -> anyhow::Result<Vec<Record>> {
+    pub(super) fn look(&self) -> anyhow::Result<Vec<Record>> {
         let path = self.journal();
         let shown = text::path(&path);
         let mut bytes = Vec::new();
@@ -108,7 +109,7 @@ impl Place {
     ///
     /// # Errors
     /// [`InUse`] if another process has it; if it cannot be used.
-    pub fn open(&self, means: &Means) -> anyhow::Result<(Journal, Vec<Record>)> {
+    pub(super) fn open(&self, means: &Means) -> anyhow::Result<(Journal, Vec<Record>)> {
         let path = self.journal();
         let shown = text::path(&path);
         let file = match File::open(&path) {
@@ -127,11 +128,11 @@ impl Place {
 /// Another process has the journal.
 #[derive(Debug, thiserror::Error)]
 #[error("another migrate is at work with {0}")]
-pub struct InUse(String);
+pub(super) struct InUse(String);
 
 /// Who owns the VM, by one journal.
 #[derive(Clone, Debug)]
-pub enum Machine {
+pub(super) enum Machine {
     /// The source's.
     Source(Source),
     /// The target's.
@@ -143,22 +144,21 @@ impl Machine {
     ///
     /// # Errors
     /// If nobody wrote these records in this order.
-    pub fn replay(records: &[Record]) -> anyhow::Result<Option<(Self, Vec<Action>)>> {
+    pub(super) fn replay(records: &[Record]) -> anyhow::Result<Option<(Self, Vec<Action>)>> {
         Ok(match records.first().map(|record| record.entry.role) {
             None => None,
             Some(Role::Source) => {
                 Source::replay(records)?.map(|(it, actions)| (Self::Source(it), actions))
             }
             // What is started here is started by `recv`.
-            Some(Role::Target) => {
-                Target::replay(records, Plan::Keep)?.map(|(it, actions)| (Self::Target(it), actions))
-            }
+            Some(Role::Target) => Target::replay(records, Plan::Keep)?
+                .map(|(it, actions)| (Self::Target(it), actions)),
         })
     }
 
     /// Whose it is, where that stands.
     #[must_use]
-    pub fn names(&self) -> (&'static str, &'static str) {
+    pub(super) fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::Source(it) => ("source", it.phase().name()),
             Self::Target(it) => ("target", it.phase().name()),
@@ -167,7 +167,7 @@ impl Machine {
 
     /// Whether this side may run the VM.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         match self {
             Self::Source(it) => it.standing(),
             Self::Target(it) => it.standing(),
@@ -176,7 +176,7 @@ impl Machine {
 
     /// What it is about.
     #[must_use]
-    pub fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> Identity {
         match self {
             Self::Source(it) => it.identity(),
             Self::Target(it) => it.identity(),
@@ -185,7 +185,7 @@ impl Machine {
 
     /// What a person has to decide.
     #[must_use]
-    pub fn question(&self) -> Option<Question> {
+    pub(super) fn question(&self) -> Option<Question> {
         match self {
             Self::Source(it) => it.question(),
             Self::Target(it) => it.question(),
@@ -194,7 +194,7 @@ impl Machine {
 
     /// Whether the other side knows how it ended.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Source(it) => it.is_settled(),
             Self::Target(it) => it.is_settled(),
@@ -204,7 +204,7 @@ impl Machine {
 
 /// An epoch above all of a journal.
 #[must_use]
-pub fn next_epoch(records: &[Record]) -> Epoch {
+pub(super) fn next_epoch(records: &[Record]) -> Epoch {
     let highest = records.iter().map(|record| record.entry.identity.epoch).max();
     highest.unwrap_or(0).saturating_add(1)
 }

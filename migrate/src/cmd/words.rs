@@ -14,7 +14,7 @@ use crate::stream::message;
 
 /// Which side ended, for its words.
 #[derive(Clone, Copy, Debug)]
-pub enum Side<'a> {
+pub(super) enum Side<'a> {
     /// A source, and where its hand-over stands; what it sends is called so.
     Source(Option<SourcePhase>, &'a str),
     /// A target, likewise; its directory is called so.
@@ -25,7 +25,7 @@ pub enum Side<'a> {
 ///
 /// # Errors
 /// If there is none: the connection is gone, or this side is in trouble.
-pub fn answer(
+pub(super) fn answer(
     ended: Ended,
     side: Side<'_>,
     timeout: Duration,
@@ -75,16 +75,20 @@ pub fn answer(
     }
 }
 
-/// What either side said why it cannot go on: no, or trouble.
-fn told(who: &str, trouble: &message::Trouble, side: Side<'_>) -> anyhow::Result<Answer> {
-    let words = text::one_line(&trouble.words);
-    let mut error = Trouble::new(if who.is_empty() { words } else { format!("{who}: {words}") });
-    for line in &trouble.lines {
-        error = error.hint(text::one_line(line));
-    }
-    if let Some(hint) = &trouble.hint {
+/// What keeps this side from going on, as an error for people.
+#[must_use]
+pub(super) fn trouble(trouble: message::Trouble) -> Trouble {
+    let mut error = Trouble::new(text::one_line(&trouble.words));
+    for hint in trouble.lines.iter().chain(&trouble.hint) {
         error = error.hint(text::one_line(hint));
     }
+    error
+}
+
+/// What either side said why it cannot go on: no, or trouble.
+fn told(who: &str, trouble: &message::Trouble, side: Side<'_>) -> anyhow::Result<Answer> {
+    let words = if who.is_empty() { String::new() } else { format!("{who}: ") } + &trouble.words;
+    let error = self::trouble(message::Trouble { words, ..trouble.clone() });
     let no = [
         Code::Busy,
         Code::Content,
@@ -142,7 +146,7 @@ impl Side<'_> {
 
     /// What the VM's state is when a run ends early: stated, and never harmful.
     #[must_use]
-    pub fn state(self) -> String {
+    pub(super) fn state(self) -> String {
         match self {
             Self::Source(None | Some(SourcePhase::Begun), name) => {
                 format!("nothing has changed here: the VM is this side's, in {name}")
@@ -189,7 +193,7 @@ impl Side<'_> {
 ///
 /// # Errors
 /// If nobody reads it.
-pub fn print(lines: &str) -> anyhow::Result<()> {
+pub(super) fn print(lines: &str) -> anyhow::Result<()> {
     std::io::stdout().lock().write_all(lines.as_bytes())?;
     Ok(())
 }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use self::show::{Amount, Show};
 pub use self::source::{Setup as SourceSetup, Source, Stopper};
-pub use self::target::{Entrance, Setup as TargetSetup, Target};
+pub use self::target::{Bell, Entrance, Setup as TargetSetup, Target};
 use snapfmt::Digest;
 
 pub use self::door::{Answer, turn_away};
