@@ -71,7 +71,7 @@ fn said(breach: &Breach) -> [String; 5] {
 }
 
 /// The number of items, all of them checked, or what is wrong with one.
-fn read(bytes: &[u8]) -> Result<usize, Breach> {
+fn read(bytes: &[u8]) -> Result<u64, Breach> {
     let (mut decoder, mut items, mut start, mut rest) = (Decoder::new(), 0, 0, bytes);
     while !rest.is_empty() {
         let space = decoder.space();
@@ -89,7 +89,7 @@ fn read(bytes: &[u8]) -> Result<usize, Breach> {
             start = (bytes.len() - rest.len()) as u64;
         }
     }
-    decoder.ended().map(|()| items as usize)
+    decoder.ended().map(|()| items)
 }
 
 #[test]
