@@ -28,4 +28,6 @@ pub mod sets;
 pub mod snapshot_vectors;
 pub mod spec_rules;
 pub mod states;
+pub mod stream_rules;
+pub mod vector_files;
 pub mod vectors;
