@@ -24,6 +24,10 @@ pub mod image;
 pub mod journal;
 pub mod note;
 pub mod origin;
+pub mod probe;
+pub mod run;
 pub mod stream;
+pub mod supervisor;
+pub mod system;
 
 pub use identity::{Epoch, Identity, Session};

@@ -138,7 +138,7 @@ const MIGRATE: &[Row] = &[
 const CRATES: &[Row] = &[
     ("snapfmt", &[]),
     ("snaptool", &["snapfmt"]),
-    ("migrate", &["snapfmt"]),
+    ("migrate", &["snapfmt", "snaptool"]),
     ("tests-libnv", &[]),
     ("tests", &["snapfmt", "snaptool", "migrate", "tests-libnv"]),
 ];
