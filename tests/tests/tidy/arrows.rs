@@ -104,7 +104,7 @@ const SNAPTOOL: &[Row] = &[
     ("exit", &["signal", "text"]),
     ("input", &["exit", "node", "signal", "sparse", "text"]),
     ("output", &["exit", "node", "text"]),
-    ("ram", &["input", "progress", "signal", "sparse"]),
+    ("ram", &["input", "sparse"]),
     ("three", &["exit", "input", "node", "signal", "text"]),
     ("source", &["input", "signal", "three"]),
     ("host", &["exit", "input", "signal"]),

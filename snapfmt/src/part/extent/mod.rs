@@ -10,9 +10,11 @@ pub use delta::{DeltaExtent, SettleError, Settled};
 pub use head::{Head, Named};
 pub(crate) use head::{check_block, label, looks_like_a_delta};
 
+use std::borrow::Cow;
+
 use head::{Bytes, Pairs};
 
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::error::{Error, Fault};
 use crate::layout::kind::Kind;
 use crate::limits;
@@ -98,17 +100,38 @@ impl Extent {
         map: &MemoryMap,
         container: impl Into<Container>,
     ) -> Result<(Encoded<'a>, Digest), Fault> {
-        let form = container.into();
-        let (gpa, size, data) = (block.gpa, block.size, block.data.clone());
+        let pages = Cow::Borrowed(block.pages.as_slice());
+        Self::part((block.gpa, block.size, block.data.clone()), pages, map, container.into())
+    }
+
+    /// The same of a block that is not needed any more: its pages are not copied.
+    ///
+    /// # Errors
+    /// A breach of §6.2.
+    pub fn encode_owned(
+        block: Block,
+        map: &MemoryMap,
+        container: impl Into<Container>,
+    ) -> Result<(Encoded<'static>, Digest), Fault> {
+        let Block { gpa, size, data, pages } = block;
+        Self::part((gpa, size, data), Cow::Owned(pages), map, container.into())
+    }
+
+    fn part<'a>(
+        (gpa, size, data): (u64, u64, Bitmap),
+        pages: Cow<'a, [u8]>,
+        map: &MemoryMap,
+        form: Container,
+    ) -> Result<(Encoded<'a>, Digest), Fault> {
         let head = unsealed(gpa, size, data, None, map)?;
-        let head = Head { leaves: leaves_of(&block.pages), ..head };
-        if block.pages.len() != head.data.count() * limits::PAGE {
-            return Err(payload_size(block.pages.len(), head.data.count(), codec::RAW));
+        let head = Head { leaves: leaves_of(&pages), ..head };
+        if pages.len() != head.data.count() * limits::PAGE {
+            return Err(payload_size(pages.len(), head.data.count(), codec::RAW));
         }
         let root = head.made_root(map, Rest::Zero);
-        let stored = codec::compress(&block.pages, form.compression)?;
+        let stored = codec::compress(&pages, form.compression)?;
         let head = Head { compressed: stored.is_some(), root, ..head };
-        Ok((seal(&head, stored, &block.pages, form)?, root))
+        Ok((seal(&head, stored, pages, form)?, root))
     }
 
     /// The part for `change`, in a delta, and its subtree root in the tree of the delta alone.
@@ -137,7 +160,7 @@ impl Extent {
         };
         let head = Head { compressed: stored.is_some(), root, xor, ..head };
         head.bitmaps(map, Rest::Inherited)?;
-        Ok((seal(&head, stored, &change.pages, form)?, root))
+        Ok((seal(&head, stored, Cow::Borrowed(&change.pages), form)?, root))
     }
 
     /// Reads the part of a full file, decodes its pages and checks each against its leaf.
@@ -208,10 +231,11 @@ fn unsealed(
 fn seal<'a>(
     head: &Head,
     stored: Option<Vec<u8>>,
-    pages: &'a [u8],
+    pages: Cow<'a, [u8]>,
     form: Container,
 ) -> Result<Encoded<'a>, Fault> {
-    let leaves: Vec<u8> = head.leaves.iter().flat_map(Digest::as_bytes).copied().collect();
+    let mut leaves = Vec::with_capacity(head.leaves.len().saturating_mul(digest::LEN));
+    head.leaves.iter().for_each(|leaf| leaves.extend_from_slice(leaf.as_bytes()));
     let pairs = Pairs {
         gpa: head.gpa,
         size: head.size,
