@@ -110,14 +110,16 @@ const SNAPTOOL: &[Row] = &[
     ("host", &["exit", "input", "signal"]),
     ("gate", &["input", "source", "three"]),
     ("pipeline", &[]),
+    ("front", &["pipeline"]),
     ("watch", &["input", "progress", "signal"]),
     ("links", &["exit", "input", "node", "progress", "signal", "source", "text", "watch"]),
     ("whole", &["exit", "links", "node", "signal", "source", "text", "three"]),
     (
         "cmd",
         &[
-            "exit", "gate", "host", "input", "links", "mdoc", "node", "output", "pipeline",
-            "progress", "ram", "signal", "source", "sparse", "text", "three", "watch", "whole",
+            "exit", "front", "gate", "host", "input", "links", "mdoc", "node", "output",
+            "pipeline", "progress", "ram", "signal", "source", "sparse", "text", "three", "watch",
+            "whole",
         ],
     ),
     ("cli", &["cmd", "exit", "signal", "text"]),

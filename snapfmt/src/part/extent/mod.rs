@@ -188,7 +188,7 @@ impl Extent {
     ) -> Result<Vec<(usize, Vec<u8>)>, Error> {
         let head = part.extent_head(map, Rest::Zero)?;
         let wrong = |fault: Fault| part.wrong_payload(fault);
-        let pages = decode(&head, part).map_err(wrong)?;
+        let pages = decode(&head, Cow::Borrowed(part.payload())).map_err(wrong)?;
         let is_wanted = |index: usize| wanted.binary_search(&index).is_ok();
         check_pages(&head, &pages, is_wanted).map_err(wrong)?;
         let numbered = head.data.pages().zip(pages.chunks_exact(limits::PAGE));
@@ -196,11 +196,30 @@ impl Extent {
         Ok(numbered.map(|(index, page)| (index, page.to_vec())).collect())
     }
 
-    fn of(mut head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
-        let pages = pages(&mut head, part, map, Rest::Zero)?;
+    /// As [`open`](Self::open), with how a MAP part lists it. Pages that are stored as they are are
+    /// not copied.
+    pub(crate) fn open_owned(mut part: Intact, map: &MemoryMap) -> Result<(Self, MapEntry), Error> {
+        let (head, payload) = (part.extent_head(map, Rest::Zero)?, part.take_payload());
+        let extent = Self::with(head, &part, Cow::Owned(payload), map)?;
+        let entry = extent.entry(&part);
+        Ok((extent, entry))
+    }
+
+    fn of(head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        Self::with(head, part, Cow::Borrowed(part.payload()), map)
+    }
+
+    fn with(
+        mut head: Head,
+        part: &Intact,
+        payload: Cow<'_, [u8]>,
+        map: &MemoryMap,
+    ) -> Result<Self, Error> {
+        let stored = payload.len() as u64;
+        let pages = pages(&mut head, part, payload, (map, Rest::Zero))?;
         let Head { gpa, size, data, root, leaves, .. } = head;
         let block = Block { gpa, size, data, pages };
-        Ok(Self { block, root, leaves, stored: part.payload().len() as u64 })
+        Ok(Self { block, root, leaves, stored })
     }
 }
 
@@ -257,26 +276,31 @@ fn seal<'a>(
 }
 
 /// The payload as pages, which still may be differences.
-fn decode(head: &Head, part: &Intact) -> Result<Vec<u8>, Fault> {
-    let (stored, count) = (part.payload(), head.data.count());
+fn decode(head: &Head, stored: Cow<'_, [u8]>) -> Result<Vec<u8>, Fault> {
+    let count = head.data.count();
     let size = count * limits::PAGE;
     if head.compressed {
         if stored.len() >= size {
             return Err(payload_size(stored.len(), count, codec::ZSTD));
         }
-        return codec::decompress(stored, size);
+        return codec::decompress(&stored, size);
     }
     if stored.len() != size {
         return Err(payload_size(stored.len(), count, codec::RAW));
     }
-    Ok(stored.to_vec())
+    Ok(stored.into_owned())
 }
 
 /// Decodes the payload, and compares each page that is no difference with its leaf (§6.2.8). A head
 /// out of a stream that lacks leaves gets them, and its root is checked.
-fn pages(head: &mut Head, part: &Intact, map: &MemoryMap, rest: Rest) -> Result<Vec<u8>, Error> {
+fn pages(
+    head: &mut Head,
+    part: &Intact,
+    payload: Cow<'_, [u8]>,
+    (map, rest): (&MemoryMap, Rest),
+) -> Result<Vec<u8>, Error> {
     let wrong = |fault: Fault| part.wrong_payload(fault);
-    let pages = decode(head, part).map_err(wrong)?;
+    let pages = decode(head, payload).map_err(wrong)?;
     if head.lacks_leaves() {
         head.leaves = leaves_of(&pages);
         head.leaves_make_root(map, rest).map_err(wrong)?;
