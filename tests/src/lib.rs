@@ -21,6 +21,7 @@ pub mod images;
 pub mod layouts_doc;
 pub mod machine;
 pub mod packed;
+pub mod peers;
 pub mod properties;
 pub mod records;
 pub mod reseal;
