@@ -21,5 +21,6 @@
 pub mod handover;
 pub mod identity;
 pub mod journal;
+pub mod msgio;
 
 pub use identity::{Epoch, Identity, Session};

@@ -123,6 +123,13 @@ const SNAPTOOL: &[Row] = &[
     ("cli", &["cmd", "exit", "signal", "text"]),
 ];
 
+const MIGRATE: &[Row] = &[
+    ("identity", &[]),
+    ("msgio", &[]),
+    ("journal", &["identity"]),
+    ("handover", &["identity", "journal"]),
+];
+
 /// Crates, and those of ours that they may depend on.
 const CRATES: &[Row] = &[
     ("snapfmt", &[]),
@@ -274,17 +281,19 @@ fn round(table: &[Row]) -> Vec<String> {
 fn the_tables_have_no_arrows_that_go_round() {
     assert_eq!(round(SNAPFMT), [""; 0]);
     assert_eq!(round(SNAPTOOL), [""; 0]);
+    assert_eq!(round(MIGRATE), [""; 0]);
     assert_eq!(round(&[("a", &["b"]), ("b", &["a", "b", "c"])]), ["a -> b", "b -> b", "b -> c"]);
 }
 
 #[test]
 fn arrows_between_modules_point_one_way() {
     let sources = super::sources();
-    for (table, folder) in [(SNAPFMT, "snapfmt/src"), (SNAPTOOL, "snaptool/src")] {
+    let tables = [(SNAPFMT, "snapfmt"), (SNAPTOOL, "snaptool"), (MIGRATE, "migrate")];
+    for (table, folder) in tables.map(|(table, name)| (table, format!("{name}/src"))) {
         let mut bad = Vec::new();
         let mut arrows = 0;
         for Source { path, text } in &sources {
-            let Ok(file) = path.strip_prefix(folder) else { continue };
+            let Ok(file) = path.strip_prefix(&folder) else { continue };
             let file = file.to_str().unwrap();
             for arrow in against(table, file, text) {
                 bad.push(format!("{}:{arrow}", path.display()));
@@ -292,7 +301,7 @@ fn arrows_between_modules_point_one_way() {
             arrows += module(file).map_or(0, |module| named(&module, text).len());
         }
         assert!(bad.is_empty(), "arrows that the table does not have:\n{}", bad.join("\n"));
-        assert!(arrows > 50, "{folder}: only {arrows} paths found");
+        assert!(arrows > 10, "{folder}: only {arrows} paths found");
     }
 }
 
