@@ -11,16 +11,23 @@
 //!   journal::Storage ──▶ journal::Journal ───┘
 //! ```
 //!
-//! Arrows between modules point one way: `identity <- journal <- handover`. The state machines do
-//! no I/O, have no clock and draw no random numbers; [`journal::File`] is the only thing here that
-//! touches a disk.
+//! ```text
+//!   vm::Source, vm::Target ◀── bhyve::primitives ──▶ bhyve ──▶ msgio ──▶ bhyve's control socket
+//! ```
+//!
+//! Arrows between modules point one way: `identity <- journal <- handover <- vm`, and `msgio <-
+//! bhyve`. The state machines do no I/O, have no clock and draw no random numbers; of the modules
+//! around them [`journal::File`] touches a disk, and `bhyve` talks to a hypervisor: as it is, or
+//! with the primitives of `spec/bhyve-primitives.md`.
 //!
 //! What exists is the core: who owns a VM, the journal that remembers it, and the proof in `tests`.
 //! There is no stream yet, no transport, and no command.
 
+pub mod bhyve;
 pub mod handover;
 pub mod identity;
 pub mod journal;
 pub mod msgio;
+pub mod vm;
 
 pub use identity::{Epoch, Identity, Session};

@@ -13,6 +13,7 @@
 )]
 
 pub mod drive;
+pub mod fake_bhyve;
 pub mod fixtures;
 pub mod forge;
 pub mod image;

@@ -128,6 +128,9 @@ const MIGRATE: &[Row] = &[
     ("msgio", &[]),
     ("journal", &["identity"]),
     ("handover", &["identity", "journal"]),
+    ("vm", &["handover"]),
+    ("bhyve", &["msgio"]),
+    ("bhyve::primitives", &["bhyve", "msgio", "vm"]),
 ];
 
 /// Crates, and those of ours that they may depend on.
