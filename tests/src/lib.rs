@@ -14,6 +14,7 @@
 
 pub mod drive;
 pub mod facts_doc;
+pub mod fake_bhyve;
 pub mod fixtures;
 pub mod forge;
 pub mod image;
