@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use migrate::image::{Image, Options};
 use migrate::origin::{Form, Origin as _, PartSink, Snapshot};
+use migrate::stream::message::Trouble;
 use migrate::stream::{Arrived, Decoder, Item};
 use snapfmt::Digest;
 use snapfmt::part::codec::Compression;
@@ -102,10 +103,14 @@ fn main() -> anyhow::Result<()> {
             (Image::open(&dir, origin.vm(), None, options), parts.0.clone())
         };
         measure("target", size, open, |(image, parts)| {
-            let mut image = image?;
-            parts.into_iter().try_for_each(|part| image.apply(part))?;
-            Ok(image.end_round().map(drop)?)
+            let mut image = image.map_err(failed)?;
+            parts.into_iter().try_for_each(|part| image.apply(part)).map_err(failed)?;
+            image.end_round().map(drop).map_err(failed)
         })?;
     }
     Ok(())
+}
+
+fn failed(trouble: Trouble) -> anyhow::Error {
+    anyhow::anyhow!("{}", trouble.words)
 }

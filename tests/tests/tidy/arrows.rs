@@ -120,9 +120,8 @@ const SNAPTOOL: &[Row] = &[
         "cmd",
         &[
             "area", "exit", "front", "gate", "host", "input", "links", "mdoc", "node", "opened",
-            "output",
-            "pipeline", "progress", "ram", "signal", "source", "sparse", "text", "three", "watch",
-            "whole",
+            "output", "pipeline", "progress", "ram", "signal", "source", "sparse", "text", "three",
+            "watch", "whole",
         ],
     ),
     ("cli", &["cmd", "exit", "signal", "text"]),
