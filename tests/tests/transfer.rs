@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use migrate::core::Blocks;
-use migrate::image::{BLOCK, Dir, Image, Options};
+use migrate::image::{BLOCK, Dir, Image, Options, verify};
 use migrate::origin::{Form, Origin as _, PartSink, Snapshot};
 use migrate::stream::message::Trouble;
 use migrate::stream::{Arrived, Decoder, Item};
@@ -273,4 +273,36 @@ fn a_state_that_breaks_a_rule_is_not_kept() {
     let refused = keep(&mut image, &origin).unwrap_err();
     assert_eq!(refused.code, "state");
     assert!(refused.lines.iter().any(|line| line.contains("guest_xcr0")), "{refused:?}");
+}
+
+#[test]
+fn what_an_earlier_process_made_whole_is_started_only_if_it_still_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
+    let origin = origin(&base, Compression::None);
+    let place = temp.path().join("vm");
+    let mut image = Image::open(&place, origin.vm(), session(1), options()).unwrap();
+    keep(&mut image, &origin).unwrap();
+    let (parts, root) = round(&origin, None);
+    apply(&mut image, parts).unwrap();
+    image.sync().unwrap();
+    let mut ids = Parts::default();
+    let ids = origin.state(&mut ids).unwrap();
+    let content = snapfmt::content::content(origin.vm(), &root, &ids);
+    let dir = image.dir().clone();
+    drop(image);
+    verify(&dir, content, &options()).unwrap();
+    dir.publish().unwrap();
+    verify(&dir, content, &options()).unwrap();
+    for path in [dir.ram(), dir.kern(), dir.meta()] {
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        let at = bad.len() / 2;
+        bad[at] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let refused = verify(&dir, content, &options()).unwrap_err();
+        assert_eq!(refused.code, "content", "{}: {refused:?}", path.display());
+        fs::write(&path, good).unwrap();
+    }
+    verify(&dir, content, &options()).unwrap();
 }

@@ -1,6 +1,5 @@
 //! What several commands take.
 
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,16 +66,15 @@ pub struct Making {
     /// given, `none` where the connection is local, and `zstd:1` elsewhere.
     #[arg(long, value_name = "METHOD", allow_hyphen_values = true)]
     compress: Option<Method>,
-    /// Threads that read, hash and compress.
-    #[arg(long, value_name = "NUMBER")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: pipeline::Options,
 }
 
 impl Making {
     /// How many threads.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.threads.map_or_else(pipeline::threads, NonZeroUsize::get)
+        self.threads.threads()
     }
 
     /// The method for this connection, and why.
@@ -167,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_is_faster_than_zstd_is_not_compressed_unless_asked() {
-        let making = Making { compress: None, threads: None };
+        let making = Making { compress: None, threads: pipeline::Options::default() };
         let of = |dest: &str| making.compression(&dest.parse().unwrap()).0;
         assert_eq!(of("unix:/s"), Compression::None);
         assert_eq!(of("tcp://127.0.0.1:1"), Compression::None);
@@ -175,7 +173,7 @@ mod tests {
         assert_eq!(of("tcp://192.0.2.1:1"), Compression::Zstd(1));
         assert_eq!(of("ssh://h/d"), Compression::Zstd(1));
         assert_eq!(of("-"), Compression::Zstd(1));
-        let making = Making { compress: Some("none".parse().unwrap()), threads: None };
+        let making = Making { compress: Some("none".parse().unwrap()), ..making };
         assert_eq!(making.compression(&"-".parse().unwrap()).0, Compression::None);
     }
 }

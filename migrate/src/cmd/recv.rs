@@ -1,18 +1,14 @@
 //! `migrate recv`: receives a VM into a directory.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use snapfmt::content::content;
-use snapfmt::part::codec::Compression;
 use snapfmt::state::HostFacts;
 use snapfmt::state::gate::{Acceptance, Policy};
 use snaptool::exit::{self, Answer};
 use snaptool::host;
-use snaptool::links::Where;
 use snaptool::pipeline;
 use snaptool::signal::Stop;
 use snaptool::text;
@@ -24,12 +20,11 @@ use super::options::{Means, Reach};
 use super::side::{InUse, Place};
 use super::start::Start;
 use super::words::{self, Side, answer};
-use crate::core::{Code, Held, Target as Machine, TargetConfig, trouble};
+use crate::core::{Held, Target as Machine, TargetConfig};
 use crate::driver::{Answer as Told, Bell, Check, Entrance, Target, TargetSetup, turn_away};
 use crate::facts::compare;
 use crate::handover::{Action, Plan, Target as Handover};
-use crate::image::{Dir, Options as Keeping};
-use crate::origin::{Form, Origin as _, PartSink, Snapshot};
+use crate::image::{self, Dir, Options as Keeping};
 use crate::probe;
 use crate::stream::message::{Host, Status};
 use crate::system::Here;
@@ -65,9 +60,8 @@ pub struct Args {
     /// Throw away what an unfinished migration has left here.
     #[arg(long)]
     discard: bool,
-    /// Threads that check and write.
-    #[arg(long, value_name = "NUMBER")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: pipeline::Options,
     /// Answer plans only, and make no file.
     #[arg(long, hide = true)]
     plan: bool,
@@ -105,7 +99,7 @@ impl Args {
 
     fn keeping(&self, stop: &Stop) -> anyhow::Result<Keeping> {
         Ok(Keeping {
-            threads: self.threads.map_or_else(pipeline::threads, NonZeroUsize::get),
+            threads: self.threads.threads(),
             discard: self.discard,
             policy: Policy { accept: self.accept.clone(), ..Policy::default() },
             host: self.facts(stop)?,
@@ -193,7 +187,9 @@ fn prepare(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Prepared> 
     config.handover = handover;
     config.held = place.note()?.map(|note| Held { session: note.session, vm: note.vm });
     let start = args.start.starter(dir.ram(), args.dir.join("start.log"))?;
-    let check = Some(check(dir.clone(), stop.clone()));
+    let (held, again) = (dir.clone(), setup.options.clone());
+    let check: Check = Arc::new(move |content| image::verify(&held, content, &again));
+    let check = Some(check);
     let setup = TargetSetup { dir: Some(dir), journal: Some(journal), start, check, ..setup };
     Ok((Machine::new(config), setup, first.unwrap_or_default()))
 }
@@ -213,30 +209,6 @@ fn busy(args: &Args, error: &anyhow::Error) -> anyhow::Result<Answer> {
     turn_away(transport::standard()?, Told { producer: PRODUCER.to_owned(), status, patience });
     exit::report(error);
     Ok(Answer::No)
-}
-
-/// Reads what the directory has, and compares it with what was handed over.
-fn check(dir: Dir, stop: Stop) -> Check {
-    struct Nobody;
-    impl PartSink for Nobody {
-        fn part(&mut self, _: snapfmt::Digest, _: u64, _: Vec<u8>) -> anyhow::Result<()> {
-            Ok(())
-        }
-    }
-    Arc::new(move |wanted| {
-        let form = Form { compression: Compression::None, threads: pipeline::threads() };
-        let found = || -> anyhow::Result<_> {
-            let snapshot = Snapshot::open(&dir.ram(), &Where::of([]), form, &stop)?;
-            let records = snapshot.state(&mut Nobody)?;
-            let root = snapshot.round(None, &mut Nobody)?;
-            Ok(content(snapshot.vm(), &root, &records))
-        };
-        match found() {
-            Ok(found) if found == wanted => Ok(()),
-            Ok(_) => Err(trouble(Code::Content, "the snapshot here is another one")),
-            Err(error) => Err(trouble(Code::Internal, exit::line(&error))),
-        }
-    })
 }
 
 /// Where sources come.

@@ -410,8 +410,7 @@ impl Target {
     /// Gives the snapshot its name, and has a thread start the VM.
     fn start(&mut self) {
         let guest = |guest| Input::Handover(handover::Input::Guest(guest));
-        let start = self.setup.start.clone().filter(|_| self.publish());
-        let Some(start) = start else {
+        let Some((start, dir)) = self.setup.start.clone().zip(self.setup.dir.clone()) else {
             return self.inputs.push_back(guest(Guest::NeverRan));
         };
         self.starting = true;
@@ -420,13 +419,13 @@ impl Target {
         let check = check.zip(self.core.handover().map(|it| it.identity().content));
         let work = move || {
             let checked = check.map_or(Ok(()), |(check, content)| check(content));
-            let guest = checked.map_or_else(
-                |trouble| {
-                    error!(words = %trouble.words, "the snapshot is not what was handed over");
+            let guest = match checked.and_then(|()| dir.publish()) {
+                Ok(()) => start(),
+                Err(trouble) => {
+                    error!(words = %trouble.words, "nothing is started");
                     Guest::NeverRan
-                },
-                |()| start(),
-            );
+                }
+            };
             // The loop waits for it.
             let _ = tell.send(Event::Guest(guest));
         };

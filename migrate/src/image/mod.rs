@@ -6,6 +6,7 @@
 //! table    the leaf of each page that is held
 //! workers  threads: check an extent, write its pages
 //! state    device state: gathered, judged, cleared
+//! again    all of it, read and judged again by another process
 //! ```
 //! No page is written before its extent was checked, and nothing of the state before every rule
 //! was asked. What is held is known by reading it: [`Image::open`] hashes what an earlier process
@@ -13,6 +14,7 @@
 //!
 //! It does not know who owns the VM. Its driver does what the machines of [`crate::core`] say.
 
+mod again;
 mod dir;
 mod ram;
 mod state;
@@ -39,6 +41,7 @@ use snaptool::pipeline;
 use snaptool::ram::{Holes, places};
 use snaptool::signal::Stop;
 
+pub use self::again::verify;
 pub use self::dir::Dir;
 use self::dir::cannot;
 use self::ram::Ram;

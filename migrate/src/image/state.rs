@@ -134,7 +134,10 @@ impl Kept {
 }
 
 /// The state, if the policy lets it pass, and what it warns of.
-fn refused(judged: Judged, policy: &Policy) -> Result<(DeviceState, Vec<String>), Trouble> {
+pub(super) fn refused(
+    judged: Judged,
+    policy: &Policy,
+) -> Result<(DeviceState, Vec<String>), Trouble> {
     let judgement = judged.judgement();
     let (mut fails, mut warns) = (Vec::new(), Vec::new());
     for finding in &judgement.structure {

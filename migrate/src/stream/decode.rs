@@ -89,12 +89,7 @@ impl Decoder {
             _ => self.step(n),
         };
         item.map_err(|(offset, fault)| {
-            let message = match &self.state {
-                State::Message(frame, _) => Some(frame.kind),
-                _ => None,
-            };
-            let at = self.at.saturating_add(offset);
-            let breach = Breach { at, item: self.items, message, fault };
+            let breach = self.breach(offset, fault);
             self.state = State::Failed(breach.clone());
             breach
         })
@@ -113,9 +108,17 @@ impl Decoder {
             State::Head => (0, self.have, LEN),
             State::Message(_, body) | State::Part(_, body) => (LEN, body.have, body.len),
         };
-        let at = self.at.saturating_add((before + have) as u64);
         let fault = Fault::Truncated { wanted: wanted as u64, left: have as u64 };
-        Err(Breach { at, item: self.items, message: None, fault })
+        Err(self.breach((before + have) as u64, fault))
+    }
+
+    /// What is wrong at this offset of the present item.
+    fn breach(&self, offset: u64, fault: Fault) -> Breach {
+        let message = match &self.state {
+            State::Message(frame, _) => Some(frame.kind),
+            _ => None,
+        };
+        Breach { at: self.at.saturating_add(offset), item: self.items, message, fault }
     }
 
     /// Takes `n` bytes, at least one. An error has its offset in the item.

@@ -53,6 +53,8 @@ impl Arrived {
     /// Checks all other digests and the padding; it hashes the whole part, and is for a thread that
     /// has time. Offsets in the error count from the frame.
     ///
+    /// Of a raw extent the pages are checked when it is opened: see [`Intact`].
+    ///
     /// # Errors
     /// A part that was damaged, or forged.
     pub fn check(self) -> Result<Intact, snapfmt::Error> {

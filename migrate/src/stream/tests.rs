@@ -1,6 +1,8 @@
 //! Items there and back; what is refused is in `spec/vectors/stream`.
 
 use snapfmt::Digest;
+use snapfmt::part::codec::Compression;
+use snapfmt::part::device::{Record, RecordId};
 use snapfmt::part::meta::MetaText;
 use snapfmt::state::host::Hex;
 
@@ -183,19 +185,21 @@ fn a_greeting_is_shown_and_a_later_one_is_not() {
 
 #[test]
 fn a_long_body_that_does_not_come_costs_little() {
-    let text = MetaText { generation: 'B', text: vec![7; 1 << 20] };
+    let record = vec![7; 5 << 20];
+    let id = RecordId::of("devices", "fbuf", &record);
+    let part = Record::encode(&id, &record, Compression::None).unwrap();
     let mut bytes = Vec::new();
-    Outgoing::new(text.encode().unwrap()).unwrap().append(&mut bytes);
-    let mut decoder = Decoder::new();
-    let mut rest = &bytes[..];
+    Outgoing::new(part).unwrap().append(&mut bytes);
+    let (mut decoder, mut rest, mut spaces) = (Decoder::new(), &bytes[..], Vec::new());
     while !rest.is_empty() {
         let space = decoder.space();
-        assert!(space.len() <= 1 << 20 && !space.is_empty());
-        let n = space.len().min(rest.len());
-        space[..n].copy_from_slice(&rest[..n]);
-        rest = &rest[n..];
-        decoder.filled(n).unwrap();
+        spaces.push(space.len());
+        let (now, later) = rest.split_at(space.len());
+        space.copy_from_slice(now);
+        rest = later;
+        decoder.filled(now.len()).unwrap();
     }
+    assert_eq!(spaces, [128, 1 << 20, 1 << 20, 2 << 20, bytes.len() - 128 - (4 << 20)]);
 }
 
 #[test]

@@ -86,6 +86,11 @@ impl<'a> Encoded<'a> {
         Encoded { kind, nvlist, payload: payload.into_owned().into(), aligned, tree }
     }
 
+    /// The payload alone, without a copy where it is its own.
+    pub(crate) fn into_payload(self) -> Vec<u8> {
+        self.payload.into_owned()
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -71,6 +71,8 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
+    threads: pipeline::Options,
+    #[command(flatten)]
     progress: Options,
 }
 
@@ -230,7 +232,7 @@ impl Work<'_> {
         let work = |scratch: &mut Scratch, area| {
             area::compare((parent, new), (area, count), &encoder, scratch, stop)
         };
-        pipeline::in_order(pipeline::threads(), work, take, |give| {
+        pipeline::in_order(args.threads.threads(), work, take, |give| {
             Areas::new(both, least).try_for_each(|area| give(area?))
         })?;
         progress.add(bytes(map, done, u64::MAX));
