@@ -23,6 +23,7 @@ pub mod layouts_doc;
 pub mod machine;
 pub mod packed;
 pub mod peers;
+pub mod points;
 pub mod properties;
 pub mod records;
 pub mod reseal;
