@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use snapfmt::part::vm::Vm;
@@ -40,6 +40,7 @@ pub(super) enum Job {
 /// The thread, from outside.
 pub(super) struct Keeper {
     jobs: Sender<(u64, Job)>,
+    thread: JoinHandle<()>,
     /// The number of the connection whose work is wanted.
     wanted: Arc<AtomicU64>,
 }
@@ -54,8 +55,16 @@ impl Keeper {
         let (jobs, work) = channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let files = Files { dir, options, image: None, wanted: wanted.clone(), told: None, tell };
-        thread::Builder::new().name("keep".to_owned()).spawn(move || files.run(&work))?;
-        Ok(Self { jobs, wanted })
+        let thread = thread::Builder::new().name("keep".to_owned());
+        let thread = thread.spawn(move || files.run(&work))?;
+        Ok(Self { jobs, thread, wanted })
+    }
+
+    /// Waits until all is done that was asked for and is still wanted.
+    pub(super) fn finish(self) {
+        drop(self.jobs);
+        // A panic was shown already.
+        let _ = self.thread.join();
     }
 
     /// What was asked for by earlier connections is not wanted any more.
