@@ -60,9 +60,7 @@ pub(super) fn answer(
             let words = format!("nothing came from the other side, or was read by it, for {span}");
             Err(on_the_way(&words).hint(side.state()).hint(AGAIN).into())
         }
-        Outcome::Stopped(trouble) if trouble.code == Code::Stopped.name() => {
-            stopped(side, stop)
-        }
+        Outcome::Stopped(trouble) if trouble.code == Code::Stopped.name() => stopped(side, stop),
         Outcome::Stopped(trouble) => told("", &trouble, side),
         Outcome::Peer(trouble) => told(side.peer(), &trouble, side),
         Outcome::Ask(question) => {

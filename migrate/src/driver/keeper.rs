@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use snapfmt::part::vm::Vm;
 use tracing::{debug, warn};
 
-use crate::core::{Code, TargetInput as Input, trouble};
+use crate::core::{Code, TargetInput as Input, hinted, trouble};
 use crate::identity::{Epoch, Session};
-use crate::image::{Dir, Image, Options};
+use crate::image::{self, Dir, Image, Options};
 use crate::link::Held;
 use crate::stream::Arrived;
 use crate::stream::message::Trouble;
@@ -172,7 +172,9 @@ impl<T: Tell> Files<T> {
         };
         if !self.image.as_ref().is_some_and(goes_on) {
             self.image = None;
-            let image = Image::open(dir.path(), &vm, session, self.options.clone())?;
+            let mut options = self.options.clone();
+            options.discard |= session.is_none() && is_part_of_a_copy(dir)?;
+            let image = Image::open(dir.path(), &vm, session, options)?;
             // Once is enough: what comes now is what was wanted in its place.
             self.options.discard = false;
             self.image = Some(Opened { image, vm, session, synced: false });
@@ -202,6 +204,17 @@ impl<T: Tell> Files<T> {
             (self.tell)(number, Input::Applied { parts, stored });
         }
     }
+}
+
+/// Whether there is a copy that never became whole: another one begins with all zero (§9.1).
+fn is_part_of_a_copy(dir: &Dir) -> Result<bool, Trouble> {
+    let Ok(Some(note)) = image::note(dir.path()) else { return Ok(false) };
+    if note.session.is_none() && dir.meta().exists() {
+        let words = "a copy is kept here already";
+        let hint = "`--discard` throws it away; or take another directory";
+        return Err(hinted(Code::Session, words, hint));
+    }
+    Ok(note.session.is_none())
 }
 
 /// Gives up what `dir` holds, for whoever has no thread for it.

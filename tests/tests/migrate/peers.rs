@@ -103,7 +103,8 @@ fn a_second_source_is_told_busy_and_harms_nothing() {
     wait_until("the first is there", || server.said().contains("a source is here"));
     // The journal of the source is held as well: another copy of the VM comes.
     for ending in crate::kit::SET {
-        let [from, to] = ["vm.ckp", "other.ckp"].map(|name| world.bench.path(name.to_owned() + ending));
+        let [from, to] =
+            ["vm.ckp", "other.ckp"].map(|name| world.bench.path(name.to_owned() + ending));
         std::fs::copy(from, to).unwrap();
     }
     let second = world.run(&format!("send other.ckp unix:door {PATIENT}"));

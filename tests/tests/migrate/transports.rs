@@ -140,9 +140,11 @@ fn a_start_command_gets_the_path_as_one_word_and_only_what_was_checked() {
     assert!(!world.bench.path("oops").exists());
     assert_eq!(world.records(dir), ["READY", "OWNER", "STARTING", "RUNNING", "SETTLED"]);
     // The guest outlives what started it.
-    let pid_said = received.stderr.split("pid=").nth(1).and_then(|rest| {
-        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<i32>().ok()
-    });
+    let pid_said = received
+        .stderr
+        .split("pid=")
+        .nth(1)
+        .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<i32>().ok());
     let guest = pid_said.filter(|guest| u32::try_from(*guest) != Ok(pid)).unwrap();
     let guest = rustix::process::Pid::from_raw(guest).unwrap();
     rustix::process::kill_process_group(guest, rustix::process::Signal::KILL).unwrap();
