@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
 use snapfmt::Digest;
 
 /// The length of a session id in bytes.
@@ -37,6 +39,34 @@ impl fmt::Display for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({self})")
+    }
+}
+
+impl Serialize for Session {
+    /// As the 16 bytes.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Session {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl de::Visitor<'_> for Bytes {
+            type Value = Session;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a session id of 16 bytes")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Session, E> {
+                let array = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+                Ok(Session(array))
+            }
+        }
+
+        from.deserialize_bytes(Bytes)
     }
 }
 

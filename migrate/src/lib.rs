@@ -1,34 +1,40 @@
 //! Handing a virtual machine over to another host, with at most one owner whatever fails.
 //!
-//! Specified in `spec/handover.md`; § in these pages means a section there.
+//! Specified in `spec/stream.md` and `spec/handover.md`.
 //!
 //! ```text
-//!   messages, durable records,      ┌──────────────────┐   records to write, messages to send,
-//!   outcomes, a person's answers ──▶│ handover::Source │──▶ starts, files to keep or destroy,
-//!   (all from a driver)             │ handover::Target │   questions (all for a driver)
-//!                                   └──────────────────┘
-//!                                            ▲ after a restart
-//!   journal::Storage ──▶ journal::Journal ───┘
+//!   bytes ──▶ stream ──▶ core::Source ──▶ what to send, to write and to ask
+//!                        core::Target          │
+//!                          │   ▲               ▼
+//!                    handover, journal    drivers: origin (a snapshot to be sent),
+//!                                         image (a directory that a VM arrives in)
+//!
+//!   vm::Source, vm::Target ◀── bhyve::primitives ──▶ bhyve ──▶ msgio ──▶ bhyve's control socket
 //! ```
 //!
-//! Arrows between modules point one way: `identity <- journal <- handover`. The state machines do
-//! no I/O, have no clock and draw no random numbers; [`journal::File`] is the only thing here that
-//! touches a disk.
-//!
-//! What exists is the core: who owns a VM, the journal that remembers it, and the proof in `tests`.
-//! There is no stream yet, no transport, and no command.
+//! Arrows between modules point one way: `identity <- journal <- handover <- stream <- core`, and
+//! `facts` beside it. None of these does I/O, has a clock or draws random numbers;
+//! [`journal::File`] is the only thing among them that touches a disk. Around them `origin` and
+//! `image` read and write snapshots, with the readers of `snaptool`; `probe`, `supervisor` and
+//! `run` look at this host and start VMs on it; and `bhyve` talks to a hypervisor: as it is, or with
+//! the primitives of `spec/bhyve-primitives.md`.
 
+pub mod bhyve;
+pub mod core;
 pub mod facts;
+pub mod grid;
 pub mod handover;
 pub mod identity;
+pub mod image;
 pub mod journal;
+pub mod msgio;
+pub mod note;
+pub mod origin;
 pub mod probe;
 pub mod run;
-pub mod stream {
-    //! What goes between two hosts (`spec/stream.md`).
-    pub mod message;
-}
+pub mod stream;
 pub mod supervisor;
 pub mod system;
+pub mod vm;
 
 pub use identity::{Epoch, Identity, Session};

@@ -208,6 +208,11 @@ impl Ledger {
         self.pending.len() >= limits::MAP_ENTRIES
     }
 
+    /// Whether another extent may come before a MAP part, behind so many that are not noted yet.
+    pub(crate) fn has_room_behind(&self, extents: usize) -> bool {
+        self.pending.len().saturating_add(extents) < limits::MAP_ENTRIES
+    }
+
     /// The table that the next MAP part has to have; nothing if there are no extents for it.
     pub(crate) fn map_table(&self) -> Option<MapTable> {
         let first = self.totals.extents - self.pending.len() as u64;

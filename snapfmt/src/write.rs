@@ -68,6 +68,16 @@ impl Sink {
     }
 
     fn append(&mut self, part: &Encoded<'_>, frame: &Frame, out: &mut Vec<u8>) -> PartRef {
+        let (placed, rest) = self.lead(part, frame, out);
+        let end = out.len().saturating_add(rest);
+        out.extend_from_slice(part.payload());
+        out.resize(end, 0);
+        placed
+    }
+
+    /// Appends all of a part that comes before its payload, and gives the number of bytes that
+    /// follow.
+    fn lead(&mut self, part: &Encoded<'_>, frame: &Frame, out: &mut Vec<u8>) -> (PartRef, usize) {
         let (bytes, digest) = frame.encode();
         let offset = self.offset;
         let spans = frame.spans(offset);
@@ -78,11 +88,11 @@ impl Sink {
         };
         fill(&bytes, offset);
         fill(part.nvlist(), spans.nvlist_at);
-        fill(part.payload(), spans.payload_at);
-        fill(&[], spans.end);
+        fill(&[], spans.payload_at);
         self.offset = spans.end;
         let length = spans.end - offset;
-        PartRef { kind: part.kind(), offset, length, digest, record: None }
+        let rest = usize::try_from(spans.end - spans.payload_at).unwrap_or(usize::MAX);
+        (PartRef { kind: part.kind(), offset, length, digest, record: None }, rest)
     }
 
     fn put_listed(
@@ -100,16 +110,26 @@ impl Sink {
 
     /// Appends an EXTENT part, after the MAP part that is due.
     fn extent(&mut self, ready: &Ready<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let rest = self.extent_lead(ready, out)?;
+        let end = out.len().saturating_add(rest);
+        out.extend_from_slice(ready.part.payload());
+        out.resize(end, 0);
+        Ok(())
+    }
+
+    /// Appends all of an EXTENT part that comes before its payload, after the MAP part that is due,
+    /// and takes note of the whole. Gives the number of bytes that follow.
+    fn extent_lead(&mut self, ready: &Ready<'_>, out: &mut Vec<u8>) -> Result<usize, Error> {
         if self.ledger.map_is_due() {
             flush(self, out)?;
         }
         let before = (self.offset, out.len());
         let wrong = |fault: Fault| fault.at(before.0).within(ready.section());
         self.ledger.admit(ready.part.kind()).map_err(wrong)?;
-        let placed = self.append(&ready.part, &ready.frame, out);
+        let (placed, rest) = self.lead(&ready.part, &ready.frame, out);
         let entry = ready.entry((placed.offset, placed.length, placed.digest));
         let noted = self.ledger.extent(entry, ready.part.payload().len() as u64);
-        noted.map_err(|fault| {
+        noted.map(|()| rest).map_err(|fault| {
             self.take_back(before, out);
             wrong(fault)
         })
@@ -322,6 +342,18 @@ impl MemoryWriter {
     /// Blocks that do not ascend.
     pub fn append(&mut self, part: &BlockPart, out: &mut Vec<u8>) -> Result<(), Error> {
         self.0.sink.extent(&part.0, out)
+    }
+
+    /// As [`append`](Self::append), without a copy of the pages: appends what comes before them, and
+    /// gives what follows, which is for the caller to write behind that.
+    ///
+    /// # Errors
+    /// Blocks that do not ascend.
+    pub fn append_apart(&mut self, part: BlockPart, out: &mut Vec<u8>) -> Result<Vec<u8>, Error> {
+        let rest = self.0.sink.extent_lead(&part.0, out)?;
+        let mut payload = part.0.part.into_payload();
+        payload.resize(rest, 0);
+        Ok(payload)
     }
 
     /// Appends an optional part that was found after memory, unchanged (§4.12); after all blocks.

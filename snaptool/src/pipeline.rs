@@ -2,22 +2,38 @@
 //!
 //! One thread, the caller's, finds the jobs and takes the results; the others work. No more than a
 //! few jobs are under way at once, so that memory is bounded by their size and number.
+//!
+//! [`in_order`] is for callers that can say by themselves what the jobs are, and what to do with the
+//! results; [`run`] for those in which one depends on the other.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
-/// More threads than this would find little to do: one that reads and one that writes feed them.
+/// By default, more threads than this would find little to do: one that reads and one that writes
+/// feed them.
 const MOST: usize = 4;
 
 /// Jobs that are under way or done and not taken, for each thread.
 const AHEAD: usize = 2;
 
-/// How many threads work: one for each processor, up to a few.
-#[must_use]
-pub fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).min(MOST)
+/// What a command that works on several threads lets its users say about them.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Options {
+    /// How many threads hash and compress, besides the one that reads and writes; with 1, that one
+    /// does all. Each takes memory for a few extents [default: one per processor, at most 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: Option<u8>,
+}
+
+impl Options {
+    /// How many threads work: as many as was said, or one for each processor, up to a few.
+    #[must_use]
+    pub fn threads(self) -> usize {
+        let count = || thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        self.threads.map_or_else(count, usize::from)
+    }
 }
 
 /// What gives a job to the threads. It waits while enough jobs are under way.
@@ -26,7 +42,7 @@ pub type Give<'a, J> = dyn FnMut(J) -> anyhow::Result<()> + 'a;
 /// Runs `feed`, which gives jobs; `work` does them on so many threads, each with a `W` of its own
 /// that it keeps from job to job; `take` is given the results in the order of the jobs.
 ///
-/// Where no thread can be started, the caller's does the work.
+/// With one thread, or where none can be started, the caller's does the work.
 ///
 /// # Errors
 /// The first one of `take` or `feed`. Jobs that are under way then are done, and not taken.
@@ -35,6 +51,34 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
     work: impl Fn(&mut W, J) -> R + Sync,
     mut take: impl FnMut(R) -> anyhow::Result<()>,
     feed: impl FnOnce(&mut Give<'_, J>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    run(threads, work, |line| {
+        let done = feed(&mut |job| {
+            while line.is_full() {
+                line.next()?.map_or(Ok(()), &mut take)?;
+            }
+            line.give(job)?;
+            // What is done need not wait until there is no more room.
+            while let Some(result) = line.done()? {
+                take(result)?;
+            }
+            Ok(())
+        })?;
+        while let Some(result) = line.next()? {
+            take(result)?;
+        }
+        Ok(done)
+    })
+}
+
+/// Runs `body` with a [`Line`], whose jobs `work` does as it does those of [`in_order`].
+///
+/// # Errors
+/// What `body` says. Jobs that are under way then are done, and not taken.
+pub fn run<J: Send, R: Send, W: Default, T>(
+    threads: usize,
+    work: impl Fn(&mut W, J) -> R + Sync,
+    body: impl FnOnce(&mut Line<'_, J, R>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     keep_memory();
     let (queue, jobs) = sync_channel(threads.saturating_mul(AHEAD));
@@ -46,25 +90,89 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
             let worker = move || labour(jobs, work);
             thread::Builder::new().spawn_scoped(scope, worker).is_ok()
         };
-        let started = (0..threads).take_while(start).count();
-        let (mut pending, mut own) = (VecDeque::new(), W::default());
-        let ahead = started.saturating_mul(AHEAD);
-        let done = feed(&mut |job| {
-            if started == 0 {
-                return take(work(&mut own, job));
-            }
-            if pending.len() >= ahead {
-                pending.pop_front().map_or(Ok(()), |first| take(result(&first)?))?;
-            }
-            let (reply, receiver) = sync_channel(1);
-            pending.push_back(receiver);
-            queue.send((job, reply)).map_err(|_| gone())
-        })?;
-        for first in pending {
-            take(result(&first)?)?;
-        }
-        Ok(done)
+        let wanted = if threads > 1 { threads } else { 0 };
+        let started = (0..wanted).take_while(start).count();
+        let mut own = W::default();
+        let mut line = Line {
+            queue: (started > 0).then_some(queue),
+            own: &mut |job| work(&mut own, job),
+            pending: VecDeque::new(),
+            ahead: started.saturating_mul(AHEAD).max(1),
+        };
+        body(&mut line)
     })
+}
+
+/// Jobs on their way, in order: what is given comes out again, done.
+pub struct Line<'a, J, R> {
+    /// Nothing if the caller's thread does the work.
+    queue: Option<SyncSender<(J, SyncSender<R>)>>,
+    own: &'a mut dyn FnMut(J) -> R,
+    pending: VecDeque<Pending<R>>,
+    ahead: usize,
+}
+
+enum Pending<R> {
+    Done(R),
+    Away(Receiver<R>),
+}
+
+impl<J, R> Line<'_, J, R> {
+    /// Whether as many jobs are under way as may be: then [`next`](Self::next) comes first.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.pending.len() >= self.ahead
+    }
+
+    /// Whether no job is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Gives a job. More than may be under way cost memory, and nothing else.
+    ///
+    /// # Errors
+    /// That all workers are gone.
+    pub fn give(&mut self, job: J) -> anyhow::Result<()> {
+        let Some(queue) = &self.queue else {
+            self.pending.push_back(Pending::Done((self.own)(job)));
+            return Ok(());
+        };
+        let (reply, receiver) = sync_channel(1);
+        self.pending.push_back(Pending::Away(receiver));
+        queue.send((job, reply)).map_err(|_| gone())
+    }
+
+    /// The result of the job that was given first, waited for; nothing if none is under way.
+    ///
+    /// # Errors
+    /// That its worker is gone.
+    pub fn next(&mut self) -> anyhow::Result<Option<R>> {
+        match self.pending.pop_front() {
+            None => Ok(None),
+            Some(Pending::Done(result)) => Ok(Some(result)),
+            Some(Pending::Away(receiver)) => receiver.recv().map(Some).map_err(|_| gone()),
+        }
+    }
+
+    /// The same if that job is done; nothing if it is not.
+    ///
+    /// # Errors
+    /// That its worker is gone.
+    pub fn done(&mut self) -> anyhow::Result<Option<R>> {
+        if let Some(Pending::Away(receiver)) = self.pending.front() {
+            match receiver.try_recv() {
+                Ok(result) => {
+                    self.pending.pop_front();
+                    return Ok(Some(result));
+                }
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Disconnected) => return Err(gone()),
+            }
+        }
+        self.next()
+    }
 }
 
 /// Has the allocator of glibc keep what is freed between jobs. It gives blocks of a MiB back to the
@@ -88,10 +196,6 @@ fn labour<J, R, W: Default>(jobs: &Jobs<J, R>, work: impl Fn(&mut W, J) -> R) {
         // Nobody waits for it after an error.
         let _ = reply.send(work(&mut own, job));
     }
-}
-
-fn result<R>(receiver: &Receiver<R>) -> anyhow::Result<R> {
-    receiver.recv().map_err(|_| gone())
 }
 
 /// Only a panic ends a worker early, and leaving the scope passes that on.
@@ -159,6 +263,26 @@ mod tests {
             };
             let error = in_order(threads, work, |_| Ok(()), feed);
             assert_eq!(error.unwrap_err().to_string(), "fed");
+        }
+    }
+
+    #[test]
+    fn what_comes_out_of_a_line_may_decide_what_goes_in() {
+        for threads in 0..5 {
+            let half = |(): &mut (), n: u64| n / 2;
+            let taken = run(threads, half, |line| {
+                line.give(1000)?;
+                let mut taken = Vec::new();
+                while let Some(n) = line.next()? {
+                    taken.push(n);
+                    if n > 0 {
+                        line.give(n)?;
+                    }
+                }
+                assert!(line.is_empty() && !line.is_full() && line.done()?.is_none());
+                Ok(taken)
+            });
+            assert_eq!(taken.unwrap(), [500, 250, 125, 62, 31, 15, 7, 3, 1, 0]);
         }
     }
 

@@ -5,11 +5,8 @@ use std::ops::Range;
 
 use snapfmt::bhyve::set::{RamLayout, Segment};
 use snapfmt::memory::area::Placed;
-use snapfmt::memory::block::Block;
 
 use crate::input::FileInput;
-use crate::progress::Progress;
-use crate::signal::Stop;
 use crate::sparse::data_ranges;
 
 /// Bytes of a block, if not told otherwise: smaller ones cost space, and larger ones save little
@@ -175,32 +172,6 @@ impl Iterator for Runs<'_> {
         self.rest.start = to;
         Some(Run { gpa: gpa - at, size: self.size, range: from..to, at })
     }
-}
-
-/// Gives every block that has data to `take`, in ascending order of address. Holds one block.
-///
-/// # Errors
-/// Trouble with reading, a signal, and what `take` says.
-pub fn for_each_block(
-    ram: &FileInput,
-    layout: RamLayout,
-    (size, holes): (u64, Holes),
-    progress: &Progress,
-    stop: &Stop,
-    mut take: impl FnMut(Block) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let (mut bytes, mut done) = (vec![0; usize::try_from(size)?], 0);
-    for place in places(ram, layout, size, holes)? {
-        stop.check()?;
-        place.read(ram, &mut bytes)?;
-        progress.add(place.end().saturating_sub(done));
-        done = place.end();
-        if let Some(block) = Block::scan(place.gpa, &bytes) {
-            take(block)?;
-        }
-    }
-    progress.add(ram.len().saturating_sub(done));
-    Ok(())
 }
 
 #[cfg(test)]

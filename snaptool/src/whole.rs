@@ -12,7 +12,7 @@ use crate::three::ThreeFiles;
 
 /// The files of a state.
 #[derive(Debug)]
-pub(crate) enum Whole {
+pub enum Whole {
     /// bhyve's three.
     Three(Box<ThreeFiles>),
     /// A full snapshot file and the deltas over it, if there are any.
@@ -24,7 +24,7 @@ impl Whole {
     ///
     /// # Errors
     /// A pipe, a parent that is not there, and trouble with reading.
-    pub(crate) fn open(path: &Path, places: &Where, stop: &Stop) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, places: &Where, stop: &Stop) -> anyhow::Result<Self> {
         match Source::open(path, stop)? {
             Source::ThreeFiles(set) => Ok(Self::Three(set)),
             Source::File(file) => Ok(Self::Chain(Links::find(file, places, stop)?)),
@@ -40,7 +40,7 @@ impl Whole {
     }
 
     /// Which files these are.
-    pub(crate) fn identities(&self) -> Vec<Identity> {
+    pub fn identities(&self) -> Vec<Identity> {
         match self {
             Self::Three(set) => set.identities().to_vec(),
             Self::Chain(links) => links.identities().collect(),
@@ -51,7 +51,7 @@ impl Whole {
     ///
     /// # Errors
     /// If one of them changed.
-    pub(crate) fn unchanged(&self) -> anyhow::Result<()> {
+    pub fn unchanged(&self) -> anyhow::Result<()> {
         match self {
             Self::Three(set) => set.unchanged(),
             Self::Chain(links) => links.unchanged(),

@@ -14,6 +14,7 @@
 
 pub mod drive;
 pub mod facts_doc;
+pub mod fake_bhyve;
 pub mod fixtures;
 pub mod forge;
 pub mod image;
@@ -23,6 +24,7 @@ pub mod machine;
 #[cfg(target_os = "linux")]
 pub mod netns;
 pub mod packed;
+pub mod peers;
 pub mod properties;
 pub mod records;
 pub mod reseal;
@@ -30,4 +32,6 @@ pub mod sets;
 pub mod snapshot_vectors;
 pub mod spec_rules;
 pub mod states;
+pub mod stream_rules;
+pub mod vector_files;
 pub mod vectors;

@@ -16,10 +16,13 @@ use arbitrary::Unstructured;
 use snapfmt::state::layouts;
 use tests::fixtures::{fixtures, folder, variants};
 use tests::forge;
+use tests::forge::stream::lay;
 use tests::images;
 use tests::properties::{ALL, Property, RECORDS_AS_FIELDS};
 use tests::records;
 use tests::spec_rules::chain as chain_of;
+use tests::stream_rules;
+use tests::vector_files::slug;
 use tests::vectors;
 
 /// What fuzzing found worth keeping, all in one file: zstd of length and bytes of each.
@@ -153,6 +156,11 @@ fn state() {
 }
 
 #[test]
+fn stream() {
+    replay("stream", 3_000);
+}
+
+#[test]
 fn three_files() {
     replay("three_files", 9_000);
 }
@@ -238,6 +246,12 @@ fn write_seeds() {
         let file = chain_of(what).pop().unwrap();
         put("open", &format!("fields-{name}.snap"), &file);
     }
+    for (what, items) in stream_rules::sound().into_iter().filter(|(what, _)| what.len() < 40) {
+        let (bytes, name) = (lay(&items).0, format!("{}.blob", slug(what)));
+        if (1..6 << 10).contains(&bytes.len()) {
+            put("stream", &name, &bytes);
+        }
+    }
     for (number, layout) in layouts::all().enumerate() {
         // Choices for a record, and a small one as it is.
         let seed: Vec<_> = (0..60_u8).map(|byte| byte.wrapping_mul(37) ^ number as u8).collect();
@@ -249,7 +263,7 @@ fn write_seeds() {
         }
     }
     let mut random = Random(7);
-    for name in ["nvlist_round_trip", "round_trip", "open", "split", "chain"] {
+    for name in ["nvlist_round_trip", "round_trip", "open", "split", "chain", "stream"] {
         // Choices, most of them small.
         for length in [0, 40, 400, 1500] {
             let byte = |_| if random.below(2) == 0 { random.below(8) } else { random.below(256) };

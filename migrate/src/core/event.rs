@@ -6,9 +6,10 @@ use snapfmt::Digest;
 use snapfmt::part::device::RecordId;
 use snapfmt::part::vm::Vm;
 
+use super::blocks::Blocks;
 use crate::handover;
 use crate::identity::{Epoch, Session};
-use crate::stream::message::{Message, PartsEnd, Report, Trouble};
+use crate::stream::message::{Message, PartsEnd, Report, Status, Trouble};
 use crate::stream::part::Arrived;
 
 /// Time since some moment that the driver chose; it never goes back.
@@ -25,6 +26,7 @@ pub enum Closed {
 
 /// What happened at the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum SourceInput {
     /// There is a connection.
     Connected,
@@ -52,7 +54,9 @@ pub enum SourceInput {
         /// The memory root after it.
         root: Digest,
     },
-    /// Something was sent: the peer reads (§11.4).
+    /// Some bytes came, of an item that is not whole yet.
+    Heard,
+    /// Some bytes were sent: the peer reads (§11.4).
     Progress,
     /// What was asked for cannot be had: the VM's files cannot be read, or are damaged.
     Failed(Trouble),
@@ -66,6 +70,7 @@ pub enum SourceInput {
 
 /// What the source is to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum SourceAction {
     /// Send it.
     Send(Message),
@@ -92,8 +97,14 @@ pub enum SourceAction {
     },
     /// An action of the hand-over; never one to send.
     Handover(handover::Action),
+    /// What a person decided cannot be: say why.
+    Refused(handover::Refused),
     /// Show what two hosts found out about each other.
     Report(Report),
+    /// Show what rules warn of at the target.
+    Warnings(Vec<String>),
+    /// Show where the target stands.
+    Status(Status),
     /// Show how much the target has checked.
     Acked {
         /// Parts.
@@ -101,21 +112,14 @@ pub enum SourceAction {
         /// Bytes.
         stored: u64,
     },
-    /// Close the connection; this run is over.
+    /// Close the connection, once all was sent; this run is over. What was asked for and is no
+    /// action of the hand-over is void: nothing that comes of it is handed in.
     End(Outcome),
-}
-
-/// The memory that the target holds, block by block (§6.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocks {
-    /// Bytes of a block.
-    pub size: u64,
-    /// Subtree roots of those with RAM, ascending.
-    pub roots: Vec<Digest>,
 }
 
 /// What happened at the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum TargetInput {
     /// There is a connection.
     Connected,
@@ -155,6 +159,10 @@ pub enum TargetInput {
     },
     /// All of the snapshot is durable, but for the last name.
     Synced,
+    /// Some bytes came, of an item that is not whole yet.
+    Heard,
+    /// Some bytes were sent: the peer reads (§11.4).
+    Progress,
     /// What was asked for cannot be done: a part is wrong, a rule fails, there is no room.
     Failed(Trouble),
     /// What came of an action of the hand-over; never its connection or messages.
@@ -167,6 +175,7 @@ pub enum TargetInput {
 
 /// What the target is to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum TargetAction {
     /// Send it.
     Send(Message),
@@ -187,12 +196,23 @@ pub enum TargetAction {
     EndState,
     /// Make everything durable, then say [`TargetInput::Synced`].
     Sync,
-    /// Give a complete copy its last name.
+    /// Give a complete copy its last name; if that fails, say [`TargetInput::Failed`].
     Publish,
-    /// An action of the hand-over; never one to send.
+    /// An action of the hand-over; never one to send. What is started was checked by this process
+    /// (§7.3).
     Handover(handover::Action),
-    /// Close the connection; this run is over.
+    /// What a person decided cannot be: say why.
+    Refused(handover::Refused),
+    /// Close the connection, once all was sent; this run is over. What was asked for and is no
+    /// action of the hand-over is void: nothing that comes of it is handed in.
     End(Outcome),
+}
+
+/// Whether a driver may hand this to the hand-over: connection, messages and waits are the
+/// machine's own.
+pub(super) fn is_drivers(input: handover::Input) -> bool {
+    use handover::Input::{Connected, Disconnected, Message, Timeout};
+    !matches!(input, Connected | Disconnected | Message(_) | Timeout)
 }
 
 /// How a run ended. None of them loses a VM; each says what there is to do.
@@ -201,6 +221,10 @@ pub enum TargetAction {
 pub enum Outcome {
     /// All that was asked for is done.
     Done,
+    /// The VM is the source's again.
+    Back,
+    /// This side gave its copy up for the peer's claim.
+    GivenUp,
     /// The connection is gone; the same command goes on.
     Cut,
     /// Nothing came for too long, or the peer did not read; the same command goes on.

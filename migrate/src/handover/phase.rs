@@ -56,6 +56,27 @@ pub enum TargetPhase {
     Halted,
 }
 
+impl TargetPhase {
+    /// Its name in the specification.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "Begun",
+            Self::Ready => "Ready",
+            Self::Owner => "Owner",
+            Self::Starting => "Starting",
+            Self::StartUnknown => "StartUnknown",
+            Self::Running => "Running",
+            Self::Kept => "Kept",
+            Self::Released => "Released",
+            Self::Claimed => "Claimed",
+            Self::Superseded => "Superseded",
+            Self::Disputed => "Disputed",
+            Self::Halted => "Halted",
+        }
+    }
+}
+
 /// Whether this side may run the VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
@@ -68,4 +89,17 @@ pub enum Standing {
     No,
     /// Both sides say that they own the VM: a person has to give one copy up.
     Disputed,
+}
+
+impl Standing {
+    /// As people are told.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Unconfirmed => "unconfirmed",
+            Self::No => "no",
+            Self::Disputed => "disputed",
+        }
+    }
 }

@@ -1,7 +1,10 @@
-//! What the two sides say to each other (§2, §4 to §11), as values. How they are laid out in bytes
-//! is `frame`'s business.
+//! What the two sides say to each other (§2, §4 to §11), as values. How messages are laid out in
+//! bytes is the business of `frame` and `wire`; lists within them are their structs here, field by
+//! field.
 
+use serde::{Deserialize, Serialize};
 use snapfmt::Digest;
+use snapfmt::state::host::HostFacts;
 
 use crate::handover;
 use crate::identity::{Epoch, Session};
@@ -137,7 +140,8 @@ pub enum Operation {
 }
 
 /// What the source says of its host and its VM (§5).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Facts {
     /// Its host.
     pub host: Host,
@@ -146,22 +150,33 @@ pub struct Facts {
 }
 
 /// A host (§5.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// CPU, XCR0, page size and the like.
-    pub facts: snapfmt::state::host::HostFacts,
+    #[serde(flatten)]
+    pub facts: HostFacts,
     /// The version of bhyve.
+    #[serde(rename = "version")]
     pub bhyve: Option<String>,
     /// Free bytes of RAM.
     pub memory: Option<u64>,
     /// Free bytes where a VM is kept.
     pub room: Option<u64>,
     /// Disks that the VM may use.
+    #[serde(default)]
     pub disks: Vec<Disk>,
 }
 
+impl Default for Host {
+    /// Nothing is known.
+    fn default() -> Self {
+        let facts = HostFacts::new();
+        Self { facts, bhyve: None, memory: None, room: None, disks: Vec::new() }
+    }
+}
+
 /// A disk as a host sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// Its path.
     pub path: String,
@@ -172,7 +187,8 @@ pub struct Disk {
 }
 
 /// What a VM needs (§5.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Needs {
     /// Its name.
     pub name: String,
@@ -185,20 +201,24 @@ pub struct Needs {
     /// An estimate of the bytes to come.
     pub stored: u64,
     /// Its disks, as the source sees them.
+    #[serde(default)]
     pub disks: Vec<Disk>,
 }
 
 /// What the target says of its host, and finds (§5.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Report {
     /// Its host.
     pub host: Host,
     /// What it finds.
+    #[serde(default)]
     pub findings: Vec<Finding>,
 }
 
 /// How well two hosts fit in one respect (§5.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Grade {
     /// The same.
     Same,
@@ -211,7 +231,8 @@ pub enum Grade {
 }
 
 /// One respect in which two hosts were compared (§5.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// What was compared.
     pub subject: String,
@@ -243,7 +264,7 @@ pub struct Have {
 }
 
 /// Where a target stands, for people (§4.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Its phase: that of the hand-over, or `idle`, `receiving`.
     pub phase: String,
@@ -262,7 +283,8 @@ pub struct Status {
 }
 
 /// Why a side cannot go on (§11.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trouble {
     /// A name for programs.
     pub code: String,
@@ -271,5 +293,6 @@ pub struct Trouble {
     /// What to do.
     pub hint: Option<String>,
     /// Findings and the like.
+    #[serde(default)]
     pub lines: Vec<String>,
 }

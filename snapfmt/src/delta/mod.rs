@@ -12,6 +12,7 @@
 
 use crate::digest::Digest;
 use crate::limits;
+use crate::memory::bitmap::Bitmap;
 use crate::memory::block::Block;
 use crate::memory::change::Change;
 use crate::memory::map::MemoryMap;
@@ -116,6 +117,42 @@ pub fn compare<P: Side, N: Side<Error = P::Error>>(
     let old = if based.is_empty() { None } else { Some(parent.pages(&based)?.0) };
     let change = change((gpa, size), &differ, &leaves, pages.as_ref(), old.as_ref());
     Ok(Outcome { parent: parent_root, root, change: Some(change) })
+}
+
+/// What an area is now, as a change to a parent that is not known: pages in `named` are data or
+/// zero, all others are inherited. `leaves` are what [`Side::leaves`] said. For a parent that is
+/// all zero, name the data pages alone.
+///
+/// # Errors
+/// What the side says.
+pub fn name<N: Side>(
+    map: &MemoryMap,
+    (gpa, size): (u64, u64),
+    named: &Bitmap,
+    leaves: &Leaves,
+    new: &mut N,
+) -> Result<Change, N::Error> {
+    let leaf = |index: usize| leaves.get(index).copied().flatten();
+    let wanted: Vec<_> = named.pages().filter(|&index| leaf(index).is_some()).collect();
+    let mut change = Change::new(gpa, size);
+    if !wanted.is_empty() {
+        let Read(block) = new.pages(&wanted)?;
+        if block.data.pages().eq(wanted.iter().copied()) {
+            // The pages themselves, without a copy: nearly always it is all of them.
+            change.pages = block.pages;
+        } else {
+            let pages = paged(&block);
+            let page = |index: &usize| pages.get(*index).copied().flatten();
+            change.pages = wanted.iter().filter_map(page).flatten().copied().collect();
+        }
+    }
+    wanted.iter().for_each(|&index| change.data.set(index));
+    change.leaves = wanted.into_iter().filter_map(leaf).collect();
+    let is_ram = |index: usize| map.contains(gpa.saturating_add((index * limits::PAGE) as u64));
+    let zero = named.pages().filter(|&index| leaf(index).is_none() && is_ram(index));
+    zero.for_each(|index| change.zero.set(index));
+    change.end();
+    Ok(change)
 }
 
 fn change(

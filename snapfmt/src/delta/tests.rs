@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::convert::Infallible;
 
 use super::*;
-use crate::memory::bitmap::Bitmap;
 use crate::memory::map::Segment;
 use crate::memory::tree::{block_root, leaf};
 
@@ -123,4 +122,19 @@ fn only_pages_that_differ_are_read() {
     let mut old = told(false, &[(0, page(1)), (3, page(7)), (4, page(2))]);
     assert!(outcome(&mut old, &mut new).change.is_some());
     assert_eq!((old.read.get(), new.read.get()), (0, 0));
+}
+
+#[test]
+fn named_pages_are_data_or_zero_and_no_other_page_is() {
+    let mut new = told(false, &[(1, page(1)), (2, page(2)), (5, page(5))]);
+    let leaves = new.leaves().unwrap();
+    let mut named = Bitmap::new(16);
+    [1, 3, 5, 13].into_iter().for_each(|index| named.set(index));
+    let change = name(&map(), (0, SIZE), &named, &leaves, &mut new).unwrap();
+    let mut expected = Change::new(0, SIZE);
+    expected.data(1, &page(1), None).unwrap();
+    expected.zero(3).unwrap();
+    expected.data(5, &page(5), None).unwrap();
+    // Page 13 is no RAM.
+    assert_eq!(change, expected);
 }

@@ -169,6 +169,16 @@ pub struct Spans {
     pub end: u64,
 }
 
+impl Spans {
+    /// How many bytes of the body come before the payload, and how many from there on.
+    #[must_use]
+    pub fn lens(&self) -> (usize, usize) {
+        let len =
+            |from: u64, to: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        (len(self.nvlist_at, self.payload_at), len(self.payload_at, self.end))
+    }
+}
+
 fn intact(bytes: &[u8], at: u64) -> Result<Digest, Located> {
     let mut cursor = Cursor::new(bytes, at);
     let covered = cursor.take(COVERED)?;

@@ -27,14 +27,24 @@ impl Block {
     #[must_use]
     pub fn scan(gpa: u64, ram: &[u8]) -> Option<Self> {
         let mut data = Bitmap::new(ram.len() / limits::PAGE);
-        let mut pages = Vec::new();
-        for (index, page) in ram.chunks_exact(limits::PAGE).enumerate() {
-            if page != ZERO {
-                data.set(index);
-                pages.extend_from_slice(page);
+        let stored = |(index, page): &(usize, &[u8])| {
+            let stored = **page != ZERO;
+            if stored {
+                data.set(*index);
             }
+            stored
+        };
+        let count = ram.chunks_exact(limits::PAGE).enumerate().filter(stored).count();
+        if count == 0 {
+            return None;
         }
-        (!pages.is_empty()).then_some(Self { gpa, size: ram.len() as u64, data, pages })
+        let mut pages = Vec::with_capacity(count.saturating_mul(limits::PAGE));
+        for index in data.pages() {
+            let from = index.saturating_mul(limits::PAGE);
+            let page = ram.get(from..from.saturating_add(limits::PAGE));
+            pages.extend_from_slice(page.unwrap_or_default());
+        }
+        Some(Self { gpa, size: ram.len() as u64, data, pages })
     }
 
     /// The data pages with their guest-physical addresses, ascending.

@@ -88,6 +88,12 @@ impl Change {
         self.next = index + 1;
     }
 
+    /// No page comes any more: pages were put in at once.
+    pub(crate) fn end(&mut self) {
+        let last = self.data.pages().chain(self.zero.pages()).max();
+        self.next = last.map_or(0, |index| index + 1);
+    }
+
     fn ascend(&self, index: usize) -> Result<(), Fault> {
         if !(self.next..self.data.as_bytes().len() * 8).contains(&index) {
             let (what, found) = ("the page", format!("number {index} after {}", self.next));

@@ -48,6 +48,19 @@ fn asked(wanted: Option<Flags>, found: Flags, at: usize) -> Result<(), Error> {
     }
 }
 
+/// What a header says of itself: that it is one, of which version, with which flags.
+pub(super) fn recognised(header: &ListHeader, at: usize) -> Result<Flags, Error> {
+    let fault = |kind: ErrorKind, offset| Err(kind.at(at + offset));
+    if header.magic != wire::MAGIC {
+        return fault(ErrorKind::Magic { found: header.magic }, 0);
+    }
+    if header.version != wire::VERSION {
+        return fault(ErrorKind::Version { found: header.version }, wire::AT_VERSION);
+    }
+    Flags::from_bits(header.flags)
+        .ok_or_else(|| ErrorKind::Flags { found: header.flags }.at(at + wire::AT_FLAGS))
+}
+
 fn over(what: &'static str, found: usize, limit: usize, at: usize) -> Result<(), Error> {
     if found <= limit {
         return Ok(());
@@ -116,16 +129,8 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn header(&self, header: &ListHeader, at: usize) -> Result<Flags, Error> {
+        let flags = recognised(header, at)?;
         let fault = |kind: ErrorKind, offset| Err(kind.at(at + offset));
-        if header.magic != wire::MAGIC {
-            return fault(ErrorKind::Magic { found: header.magic }, 0);
-        }
-        if header.version != wire::VERSION {
-            return fault(ErrorKind::Version { found: header.version }, wire::AT_VERSION);
-        }
-        let Some(flags) = Flags::from_bits(header.flags) else {
-            return fault(ErrorKind::Flags { found: header.flags }, wire::AT_FLAGS);
-        };
         if header.order != self.order {
             return fault(ErrorKind::MixedOrder, wire::AT_FLAGS);
         }

@@ -44,6 +44,7 @@
 //!
 //! An empty descriptor array can be built by libnv but never read; here it cannot be built.
 
+mod announced;
 mod builder;
 mod check;
 mod error;
@@ -57,6 +58,7 @@ mod wire;
 use std::fmt;
 
 pub use self::serde::{from_nvlist, from_view, to_nvlist};
+pub use announced::Announced;
 pub use builder::Builder;
 pub use error::{Errno, Error, ErrorKind, Found, Missing, UnknownPair};
 pub use owned::{Nvlist, OwnedPair, OwnedValue};

@@ -35,7 +35,10 @@ pub struct Intact {
     digest: Digest,
     spans: Spans,
     at: u64,
-    body: Vec<u8>,
+    /// From the nvlist to the payload.
+    lead: Vec<u8>,
+    /// The payload, without the padding behind it.
+    payload: Vec<u8>,
 }
 
 impl Intact {
@@ -44,21 +47,35 @@ impl Intact {
         frame: Frame,
         digest: Digest,
         at: u64,
-        body: Vec<u8>,
+        mut body: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let (before, _) = frame.spans(at).lens();
+        let lead = body.drain(..before.min(body.len())).collect();
+        Self::check_apart(frame, digest, at, lead, body)
+    }
+
+    /// The same of a body in two pieces, so that the payload need not be copied out of it: what
+    /// comes before the payload, and the payload with what follows.
+    pub(crate) fn check_apart(
+        frame: Frame,
+        digest: Digest,
+        at: u64,
+        lead: Vec<u8>,
+        payload: Vec<u8>,
     ) -> Result<Self, Error> {
         let spans = frame.spans(at);
-        let part = Self { frame, digest, spans, at, body };
+        let mut part = Self { frame, digest, spans, at, lead, payload };
         let whole = Section::Part(frame.kind);
-        if part.body.len() as u64 != spans.end.saturating_sub(spans.nvlist_at) {
+        if (part.lead.len(), part.payload.len()) != spans.lens() {
             let wanted = spans.end.saturating_sub(spans.nvlist_at);
-            let left = part.body.len() as u64;
+            let left = part.lead.len().saturating_add(part.payload.len()) as u64;
             return Err(Fault::Truncated { wanted, left }.at(spans.nvlist_at).within(whole));
         }
         if Digest::of(part.nvlist()) != frame.nvlist_digest {
             let fault = Fault::Digest { what: "nvlist", rule: "§4.7" };
             return Err(fault.at(spans.nvlist_at).within(whole));
         }
-        part.check_padding().map_err(|error| error.in_section(part.section()))?;
+        part.strip_padding().map_err(|error| error.in_section(part.section()))?;
         if !frame.tree && Digest::of(part.payload()) != frame.payload_digest {
             let fault = Fault::Digest { what: "payload", rule: "§4.8" };
             return Err(fault.at(spans.payload_at).within(part.section()));
@@ -66,24 +83,22 @@ impl Intact {
         Ok(part)
     }
 
-    fn check_padding(&self) -> Result<(), Error> {
-        let nvlist_end = self.spans.nvlist_at + u64::from(self.frame.nvlist_size);
-        for (from, to) in
-            [(nvlist_end, self.spans.payload_at), (self.spans.payload_end, self.spans.end)]
-        {
-            let bytes = self.slice(from, to);
+    /// Checks the padding before the payload and that behind it, which is left out then.
+    fn strip_padding(&mut self) -> Result<(), Error> {
+        let size = usize::try_from(self.frame.nvlist_size).unwrap_or(usize::MAX);
+        let behind = usize::try_from(self.frame.payload_size).unwrap_or(usize::MAX);
+        let nvlist_end = self.spans.nvlist_at.saturating_add(self.frame.nvlist_size.into());
+        for (bytes, from) in [
+            (self.lead.get(size..), nvlist_end),
+            (self.payload.get(behind..), self.spans.payload_end),
+        ] {
+            let bytes = bytes.unwrap_or_default();
             Cursor::new(bytes, from)
                 .zeros(bytes.len())
                 .map_err(|error| error.within(Section::Part(self.frame.kind)))?;
         }
+        self.payload.truncate(behind);
         Ok(())
-    }
-
-    fn slice(&self, from: u64, to: u64) -> &[u8] {
-        let index = |offset: u64| {
-            usize::try_from(offset.saturating_sub(self.spans.nvlist_at)).unwrap_or(usize::MAX)
-        };
-        self.body.get(index(from)..index(to)).unwrap_or_default()
     }
 
     /// The section of the file that this part is, by name where its nvlist gives one.
@@ -158,23 +173,23 @@ impl Intact {
     /// The packed nvlist.
     #[must_use]
     pub fn nvlist(&self) -> &[u8] {
-        self.slice(self.spans.nvlist_at, self.spans.nvlist_at + u64::from(self.frame.nvlist_size))
+        let size = usize::try_from(self.frame.nvlist_size).unwrap_or(usize::MAX);
+        self.lead.get(..size).unwrap_or_default()
     }
 
     /// The payload as stored, without a copy beside it.
     pub(crate) fn into_payload(self) -> Vec<u8> {
-        let before = self.spans.payload_at.saturating_sub(self.spans.nvlist_at);
-        let before = usize::try_from(before).unwrap_or(usize::MAX).min(self.body.len());
-        let len = usize::try_from(self.frame.payload_size).unwrap_or(usize::MAX);
-        let mut body = self.body;
-        body.drain(..before);
-        body.truncate(len);
-        body
+        self.payload
+    }
+
+    /// The same; what is left of the part only serves to say what is wrong with it.
+    pub(crate) fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.payload)
     }
 
     /// The payload as stored.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.slice(self.spans.payload_at, self.spans.payload_end)
+        &self.payload
     }
 }

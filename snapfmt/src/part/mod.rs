@@ -13,6 +13,7 @@ pub mod map;
 pub mod meta;
 pub(crate) mod other;
 pub mod pairs;
+pub mod stream;
 pub mod vm;
 
 use serde::Serialize;
@@ -79,9 +80,15 @@ impl<'a> Encoded<'a> {
     }
 
     /// The same with bytes of its own.
-    pub(crate) fn into_owned(self) -> Encoded<'static> {
+    #[must_use]
+    pub fn into_owned(self) -> Encoded<'static> {
         let Self { kind, nvlist, payload, aligned, tree } = self;
         Encoded { kind, nvlist, payload: payload.into_owned().into(), aligned, tree }
+    }
+
+    /// The payload alone, without a copy where it is its own.
+    pub(crate) fn into_payload(self) -> Vec<u8> {
+        self.payload.into_owned()
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -1,5 +1,6 @@
 //! The nvlists of header block and parts (§1.3): the pairs of each are the fields of a struct
-//! beside what it describes, in the order of the spec.
+//! beside what it describes, in the order of the spec. The lists of a migration stream have the
+//! same form.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,10 @@ use crate::limits;
 use crate::nvlist::{self, ByteOrder, Flags, Options, View, from_view, to_nvlist};
 
 /// Packs the list that `pairs` stands for.
-pub(crate) fn pack(pairs: &impl Serialize) -> Result<Vec<u8>, Fault> {
+///
+/// # Errors
+/// What a list cannot hold, and more pairs than §1.3.6 allows.
+pub fn pack(pairs: &impl Serialize) -> Result<Vec<u8>, Fault> {
     let list = to_nvlist(pairs)?;
     let (found, limit) = (list.counted() as u64, limits::SNAPSHOT_PAIRS as u64);
     if found > limit {
@@ -22,7 +26,10 @@ pub(crate) fn pack(pairs: &impl Serialize) -> Result<Vec<u8>, Fault> {
 ///
 /// libnv reads more forms than it writes. Here one list has one form, so that two readers cannot
 /// take two views of it, and nothing can hide in what both ignore.
-pub(crate) fn view(list: &[u8]) -> Result<View<'_>, Fault> {
+///
+/// # Errors
+/// A list in another form.
+pub fn view(list: &[u8]) -> Result<View<'_>, Fault> {
     let options = Options::new().flags_throughout(Flags::default()).pairs(limits::SNAPSHOT_PAIRS);
     let view = View::parse(list, &options)?;
     if view.byte_order() == ByteOrder::Big {
@@ -35,7 +42,10 @@ pub(crate) fn view(list: &[u8]) -> Result<View<'_>, Fault> {
 }
 
 /// Reads a packed list. Whether it may have pairs that `T` does not know is for `T` to say.
-pub(crate) fn read<'a, T: Deserialize<'a>>(list: &'a [u8]) -> Result<T, Fault> {
+///
+/// # Errors
+/// A list in another form, and one that does not have the pairs that `T` wants.
+pub fn read<'a, T: Deserialize<'a>>(list: &'a [u8]) -> Result<T, Fault> {
     from(view(list)?)
 }
 

@@ -13,10 +13,10 @@ use crate::layout::trailer::{self, Trailer};
 use crate::ledger::Ledger;
 use crate::memory::tree::Rest;
 use crate::part::Intact;
-use crate::part::extent::{DeltaExtent, Extent};
 use crate::part::index::Index;
 use crate::part::map::MapTable;
 use crate::part::vm::Vm;
+use crate::read::ahead::OpenedExtent;
 use crate::read::index::compare;
 use crate::read::listed::{Part, open_listed};
 use crate::read::verified::{Unsettled, Verified};
@@ -31,7 +31,7 @@ pub enum Want {
     End,
 }
 
-enum State {
+pub(super) enum State {
     Header,
     Frame,
     Body(Frame, Digest),
@@ -40,7 +40,7 @@ enum State {
     Failed(Error),
 }
 
-struct PlacedIndex {
+pub(super) struct PlacedIndex {
     at: u64,
     length: u64,
     root: Digest,
@@ -50,11 +50,11 @@ struct PlacedIndex {
 
 /// Checks a file from front to back. A walk that has failed stays failed.
 pub struct Walk {
-    state: State,
-    offset: u64,
+    pub(super) state: State,
+    pub(super) offset: u64,
     header: Option<Header>,
-    ledger: Ledger,
-    vm: Option<Vm>,
+    pub(super) ledger: Ledger,
+    pub(super) vm: Option<Vm>,
     unsettled: Unsettled,
 }
 
@@ -107,10 +107,7 @@ impl Walk {
     /// What is wrong, for good.
     pub fn feed(&mut self, bytes: Vec<u8>) -> Result<Option<Part>, Error> {
         let result = self.step(bytes);
-        if let Err(error) = &result {
-            self.state = State::Failed(error.clone());
-        }
-        result
+        result.inspect_err(|error| self.state = State::Failed(error.clone()))
     }
 
     /// The input ended where the file ends.
@@ -144,7 +141,7 @@ impl Walk {
         }
     }
 
-    fn truncated(&self, wanted: usize, left: usize) -> Error {
+    pub(super) fn truncated(&self, wanted: usize, left: usize) -> Error {
         let fault = Fault::Truncated { wanted: wanted as u64, left: left as u64 };
         fault.at(self.offset.saturating_add(left as u64)).within(self.section())
     }
@@ -165,9 +162,7 @@ impl Walk {
             State::Header => Some(self.header(&bytes)?),
             State::Frame => {
                 let (frame, digest) = Frame::check(&bytes, at)?;
-                let admitted = self.ledger.admit(frame.kind);
-                admitted.map_err(|fault| fault.at(at).within(Section::Part(frame.kind)))?;
-                self.state = State::Body(frame, digest);
+                self.admit(frame, digest, at)?;
                 None
             }
             State::Body(frame, digest) => {
@@ -185,6 +180,14 @@ impl Walk {
         };
         self.offset = next;
         Ok(part)
+    }
+
+    /// The part with this frame, at `at`, comes next.
+    pub(super) fn admit(&mut self, frame: Frame, digest: Digest, at: u64) -> Result<(), Error> {
+        let admitted = self.ledger.admit(frame.kind);
+        admitted.map_err(|fault| fault.at(at).within(Section::Part(frame.kind)))?;
+        self.state = State::Body(frame, digest);
+        Ok(())
     }
 
     /// The error of an input that ended; of one that is not a snapshot, that comes first.
@@ -206,7 +209,7 @@ impl Walk {
 
     fn body(&mut self, part: Intact) -> Result<Part, Error> {
         Ok(match part.kind() {
-            Kind::Extent => self.extent(&part)?,
+            Kind::Extent => self.extent(part)?,
             Kind::Map => Part::Map(self.map(&part)?),
             Kind::Index => {
                 let index = Index::open(&part)?;
@@ -232,26 +235,29 @@ impl Walk {
         })
     }
 
-    fn extent(&mut self, part: &Intact) -> Result<Part, Error> {
+    fn extent(&mut self, part: Intact) -> Result<Part, Error> {
         let Some(vm) = &self.vm else {
             let why = "the first part is VM";
             return Err(part.wrong(Fault::Order { found: Kind::Extent, why }));
         };
-        let rest = self.header.as_ref().map_or(Rest::Zero, Header::rest);
-        let (entry, opened) = match rest {
-            Rest::Zero => {
-                let extent = Extent::open(part, &vm.memory)?;
-                (extent.entry(part), Part::Extent(extent))
-            }
-            Rest::Inherited => {
-                let extent = DeltaExtent::open(part, &vm.memory)?;
-                self.unsettled.note(&extent);
-                (extent.entry(part), Part::Delta(extent))
-            }
-        };
-        let stored = part.payload().len() as u64;
-        self.ledger.extent(entry, stored).map_err(|fault| part.wrong(fault))?;
-        Ok(opened)
+        let opened = OpenedExtent::of(part, &vm.memory, self.rest())?;
+        self.note(opened)
+    }
+
+    /// Whether this is a full file or a delta, as the header block says.
+    pub(super) fn rest(&self) -> Rest {
+        self.header.as_ref().map_or(Rest::Zero, Header::rest)
+    }
+
+    /// Takes an extent into the account.
+    pub(super) fn note(&mut self, opened: OpenedExtent) -> Result<Part, Error> {
+        let OpenedExtent { part, entry, stored, nvlist_at } = opened;
+        if let Part::Delta(extent) = &part {
+            self.unsettled.note(extent);
+        }
+        let noted = self.ledger.extent(entry, stored);
+        noted.map_err(|fault| fault.at(nvlist_at).within(Section::Extent { gpa: entry.gpa }))?;
+        Ok(part)
     }
 
     fn map(&mut self, part: &Intact) -> Result<MapTable, Error> {

@@ -53,6 +53,17 @@ impl Encoder {
         ready.map(|ready| BlockPart(ready.into_owned())).map_err(|fault| wrong(fault, block.gpa))
     }
 
+    /// As [`block`](Self::block), of a block that is not needed any more: its pages are not copied.
+    ///
+    /// # Errors
+    /// As [`block`](Self::block).
+    pub fn owned(&self, block: Block) -> Result<BlockPart, Error> {
+        let (gpa, size, pages) = (block.gpa, block.size, (block.data.count(), 0));
+        let encoded = Extent::encode_owned(block, &self.memory, self.form);
+        let (part, root) = encoded.map_err(|fault| wrong(fault, gpa))?;
+        Ok(BlockPart(Ready::new(part, (gpa, size), pages, root)))
+    }
+
     /// The part of a block in which something changed.
     ///
     /// # Errors

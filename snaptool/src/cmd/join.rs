@@ -44,6 +44,8 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
+    threads: pipeline::Options,
+    #[command(flatten)]
     progress: Options,
 }
 
@@ -90,7 +92,7 @@ fn write(
         writer.append(&part?, &mut out)?;
         drain(&mut out, output)
     };
-    pipeline::in_order(pipeline::threads(), work, take, |give| {
+    pipeline::in_order(args.threads.threads(), work, take, |give| {
         let checked = chain.check(args.form.extent_size(), &mut *give);
         checked.map_err(|error| links.failed(error))
     })?;

@@ -1,12 +1,14 @@
 //! `snaptool pack`: bhyve's three files become one.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use snapfmt::bhyve::set::RamLayout;
+use snapfmt::memory::block::Block;
 use snapfmt::part::device::Kept;
 use snapfmt::state::gate::{Judged, Policy};
-use snapfmt::write::{Sealed, Writer};
+use snapfmt::write::{MemoryWriter, Sealed, Writer};
 
 use crate::cmd::help;
 use crate::cmd::make::config::Configuration;
@@ -14,8 +16,9 @@ use crate::cmd::make::{self, drain, form, target};
 use crate::exit::{Answer, note, warn};
 use crate::gate::{Telling, items, three as judged};
 use crate::output::Output;
+use crate::pipeline;
 use crate::progress::{Options, Progress};
-use crate::ram::{self, Holes};
+use crate::ram::{Holes, Place, places};
 use crate::signal::Stop;
 use crate::text;
 use crate::three::{self, ThreeFiles};
@@ -48,6 +51,8 @@ pub struct Args {
     /// Show no progress, nor with `-o -` the identities.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    threads: pipeline::Options,
     #[command(flatten)]
     progress: Options,
 }
@@ -147,15 +152,45 @@ fn write(
         drain(&mut out, output)?;
     }
     let mut writer = writer.memory()?;
-    let layout = RamLayout::new(meta.vm.memsize);
-    let blocks = (args.form.extent_size(), Holes::read_if(args.read_holes));
-    ram::for_each_block(&set.ram, layout, blocks, &progress, stop, |block| {
-        writer.block(&block, &mut out)?;
-        drain(&mut out, output)
-    })?;
+    memory(set, args, &mut writer, (output, &progress), stop)?;
     // What comes now makes the snapshot valid for whoever reads it from a pipe.
     set.unchanged()?;
     let sealed = writer.finish(&mut out)?;
     drain(&mut out, output)?;
     Ok(sealed)
+}
+
+/// Writes RAM: several threads read, hash and compress its blocks.
+fn memory(
+    set: &ThreeFiles,
+    args: &Args,
+    writer: &mut MemoryWriter,
+    (output, progress): (&mut Output, &Progress),
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let layout = RamLayout::new(writer.vm().memory.size());
+    let (encoder, mut out, mut done) = (writer.encoder(), Vec::new(), 0);
+    let work = |bytes: &mut Vec<u8>, place: Place| -> anyhow::Result<_> {
+        stop.check()?;
+        bytes.resize(usize::try_from(place.size)?, 0);
+        place.read(&set.ram, bytes)?;
+        let block = Block::scan(place.gpa, bytes);
+        Ok((place.end(), block.map(|block| encoder.owned(block)).transpose()?))
+    };
+    let take = |made: anyhow::Result<_>| {
+        let (end, part) = made?;
+        if let Some(part) = part {
+            let pages = writer.append_apart(part, &mut out)?;
+            drain(&mut out, output)?;
+            output.write_all(&pages)?;
+        }
+        progress.add(u64::saturating_sub(end, done));
+        done = end;
+        Ok(())
+    };
+    let places = places(&set.ram, layout, args.form.extent_size(), Holes::read_if(args.read_holes));
+    let mut places = places?;
+    pipeline::in_order(args.threads.threads(), work, take, |give| places.try_for_each(&mut *give))?;
+    progress.add(set.ram.len().saturating_sub(done));
+    Ok(())
 }

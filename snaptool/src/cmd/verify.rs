@@ -9,16 +9,18 @@ use serde::Serialize;
 use snapfmt::bhyve::Finding;
 use snapfmt::digest::Digest;
 use snapfmt::limits;
-use snapfmt::read::{ChainError, CheckError, Kept, Part, ReadError, Seeker, StreamError, read_all};
+use snapfmt::read::{ChainError, CheckError, Kept, Part, ReadError, Seeker, StreamError};
 use snapfmt::state::HostFacts;
 use snapfmt::state::gate::{Judgement, Policy};
 
 use crate::cmd::help;
 use crate::exit::{Answer, Trouble, line, note, report};
+use crate::front::read_all;
 use crate::gate::{Item, More, Telling, from_error, items, not_checked, root_differs, three};
 use crate::host::Host;
 use crate::input::FileInput;
 use crate::links::{Links, Where};
+use crate::pipeline;
 use crate::progress::{Options, Progress};
 use crate::signal::Stop;
 use crate::source::Source;
@@ -63,6 +65,8 @@ pub struct Args {
     /// Show no progress.
     #[arg(short, long, short_alias = 'Q', alias = "no-progress")]
     quiet: bool,
+    #[command(flatten)]
+    threads: pipeline::Options,
     #[command(flatten)]
     progress: Options,
 }
@@ -210,11 +214,16 @@ impl Check<'_> {
         let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
         let progress = Progress::new("verifying", size, mode);
         let mut kept = Kept::new(self.host.as_ref());
-        let result = read_all(progress.reading(input), |part, _| {
-            self.stop.check()?;
-            kept.take(part);
-            Ok(())
-        });
+        let threads = args.threads.threads();
+        let result = read_all(
+            progress.reading(input),
+            threads,
+            |_| (),
+            |part, _| {
+                self.stop.check()?;
+                Ok(kept.take(part))
+            },
+        );
         match result {
             Ok(verified) => {
                 report.identify(verified.root(), verified.index().content, args);

@@ -8,6 +8,7 @@ mod index;
 pub mod list;
 mod piece;
 pub mod plan;
+pub mod stream;
 pub mod table;
 pub mod tree;
 

@@ -192,7 +192,7 @@ pub(super) fn edit(image: &mut Image, u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// Another number at some multiple of 4, or another byte.
-fn poke(bytes: &mut [u8], u: &mut Unstructured<'_>) -> Result<()> {
+pub(super) fn poke(bytes: &mut [u8], u: &mut Unstructured<'_>) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
@@ -217,7 +217,7 @@ fn number(u: &mut Unstructured<'_>, old: u64) -> Result<u64> {
 }
 
 /// Changes the data of some pair where it lies.
-fn patch(list: &mut [u8], u: &mut Unstructured<'_>) -> Result<()> {
+pub(super) fn patch(list: &mut [u8], u: &mut Unstructured<'_>) -> Result<()> {
     let found = scan(list);
     if found.is_empty() {
         return Ok(());
@@ -230,7 +230,7 @@ fn patch(list: &mut [u8], u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// The list with other pairs.
-fn relisted(list: &[u8], u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+pub(super) fn relisted(list: &[u8], u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let old = Nvlist::unpack(list, &Options::new().any_flags());
     let Ok(old) = old else { return Ok(list.to_vec()) };
     Ok(packed::pack(&changed(&old, u)?, Order::Little))

@@ -10,8 +10,10 @@ mod nvlist_decode;
 mod nvlist_round_trip;
 mod open;
 mod round_trip;
+mod said;
 mod split;
 mod state;
+mod stream;
 mod three_files;
 
 pub use chain::chain;
@@ -22,13 +24,14 @@ pub use open::open;
 pub use round_trip::round_trip;
 pub use split::split;
 pub use state::state;
+pub use stream::stream;
 pub use three_files::three_files;
 
 /// A property and its name, which is that of its target and of its corpus.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All properties.
-pub const ALL: [Property; 8] = [
+pub const ALL: [Property; 9] = [
     ("chain", chain),
     ("nvlist_decode", nvlist_decode),
     ("nvlist_round_trip", nvlist_round_trip),
@@ -36,6 +39,7 @@ pub const ALL: [Property; 8] = [
     ("round_trip", round_trip),
     ("split", split),
     ("state", state),
+    ("stream", stream),
     ("three_files", three_files),
 ];
 

@@ -9,6 +9,7 @@ mod index;
 mod pages;
 mod seen;
 mod state;
+pub mod stream;
 mod tree;
 
 use std::borrow::Cow;

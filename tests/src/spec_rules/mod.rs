@@ -186,16 +186,6 @@ pub fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// Rules that the library does not check yet. Their files are made all the same, for other readers;
-/// what the library says of them does not count until a rule is taken out of here.
-pub const AHEAD: [&str; 0] = [];
-
-/// Whether the library does not check this yet: a rule, or one case of it.
-#[must_use]
-pub fn is_ahead(rule: &str, what: &str) -> bool {
-    AHEAD.contains(&rule) || AHEAD.contains(&&*format!("{rule} {what}"))
-}
-
 /// Rules that no file can break, and why.
 pub const WITHOUT_FILE: [(&str, &str); 18] = [
     ("3.7", "says what never changes; laws.rs has its tests"),
@@ -222,28 +212,40 @@ pub const WITHOUT_FILE: [(&str, &str); 18] = [
 #[must_use]
 pub fn rules() -> BTreeSet<&'static str> {
     let spec = include_str!("../../../spec/snapshot.md");
-    spec.split(|c: char| c.is_whitespace() || c == '|')
-        .filter(|word| {
-            let chapter = word.split('.').next().unwrap_or_default();
-            ["3", "4", "5", "6", "7", "13"].contains(&chapter)
-        })
+    numbers(spec, &["3", "4", "5", "6", "7", "13"])
+}
+
+/// The rules that are neither in `broken` nor excused, and those that are both.
+#[must_use]
+pub fn uncovered<'a>(broken: &BTreeSet<&'a str>) -> (Vec<&'a str>, Vec<&'a str>) {
+    let excused = WITHOUT_FILE.iter().map(|(rule, _)| *rule).collect();
+    compare(&rules(), broken, &excused)
+}
+
+/// The numbers of the rules in some chapters of a document.
+#[must_use]
+pub fn numbers<'a>(document: &'a str, chapters: &[&str]) -> BTreeSet<&'a str> {
+    document
+        .split(|c: char| c.is_whitespace() || c == '|')
+        .filter(|word| chapters.contains(&word.split('.').next().unwrap_or_default()))
         .filter(|word| word.split('.').all(|n| n.parse::<u8>().is_ok()) && word.contains('.'))
         .collect()
 }
 
-/// The rules that are neither in `broken` nor excused, and those that are both.
+/// The rules that are neither `broken` nor `excused`, and those that are both.
 ///
 /// A rule that only heads rules of its own is broken with any of them.
 #[must_use]
-pub fn uncovered<'a>(broken: &BTreeSet<&'a str>) -> (Vec<&'static str>, Vec<&'a str>) {
-    let excused: BTreeSet<&str> = WITHOUT_FILE.iter().map(|(rule, _)| *rule).collect();
+pub fn compare<'a>(
+    rules: &BTreeSet<&'a str>,
+    broken: &BTreeSet<&'a str>,
+    excused: &BTreeSet<&'a str>,
+) -> (Vec<&'a str>, Vec<&'a str>) {
     let chapter = |rule: &str| {
         let sub = format!("{rule}.");
-        broken.iter().chain(&excused).any(|other| other.starts_with(&sub))
+        broken.iter().chain(excused).any(|other| other.starts_with(&sub))
     };
-    let missing = rules()
-        .into_iter()
-        .filter(|rule| !broken.contains(rule) && !excused.contains(rule) && !chapter(rule))
-        .collect();
-    (missing, broken.iter().copied().filter(|rule| excused.contains(rule)).collect())
+    let covered = |rule: &&str| broken.contains(rule) || excused.contains(rule) || chapter(rule);
+    let missing = rules.iter().copied().filter(|rule| !covered(rule)).collect();
+    (missing, broken.intersection(excused).copied().collect())
 }

@@ -12,12 +12,10 @@ pub struct Sound {
     pub plan: Plan,
     /// Of a delta, what is special about its parent.
     pub parent: Option<&'static str>,
-    /// The rule without which nobody reads it.
-    pub rule: Option<&'static str>,
 }
 
 fn full(what: &'static str, plan: Plan) -> Sound {
-    Sound { what, plan, parent: None, rule: None }
+    Sound { what, plan, parent: None }
 }
 
 /// Plans of sound files.
@@ -135,7 +133,7 @@ fn memories() -> Vec<Sound> {
 fn records() -> Vec<Sound> {
     let fields = |what, zstd, fields: &Fields| {
         let plan = fields::plan(fields);
-        Sound { rule: Some("5.4.8"), ..full(what, Plan { zstd, ..plan }) }
+        full(what, Plan { zstd, ..plan })
     };
     let (sample, bulky) = (fields::sample(), fields::bulky());
     let only =

@@ -104,23 +104,48 @@ const SNAPTOOL: &[Row] = &[
     ("exit", &["signal", "text"]),
     ("input", &["exit", "node", "signal", "sparse", "text"]),
     ("output", &["exit", "node", "text"]),
-    ("ram", &["input", "progress", "signal", "sparse"]),
+    ("ram", &["input", "sparse"]),
     ("three", &["exit", "input", "node", "signal", "text"]),
     ("source", &["input", "signal", "three"]),
     ("host", &["exit", "input", "signal"]),
     ("gate", &["input", "source", "three"]),
     ("pipeline", &[]),
+    ("front", &["pipeline"]),
     ("watch", &["input", "progress", "signal"]),
     ("links", &["exit", "input", "node", "progress", "signal", "source", "text", "watch"]),
     ("whole", &["exit", "links", "node", "signal", "source", "text", "three"]),
+    ("opened", &["exit", "links", "progress", "ram", "signal", "text", "three", "watch", "whole"]),
+    ("area", &["links", "opened", "ram", "watch"]),
     (
         "cmd",
         &[
-            "exit", "gate", "host", "input", "links", "mdoc", "node", "output", "pipeline",
-            "progress", "ram", "signal", "source", "sparse", "text", "three", "watch", "whole",
+            "area", "exit", "front", "gate", "host", "input", "links", "mdoc", "node", "opened",
+            "output", "pipeline", "progress", "ram", "signal", "source", "sparse", "text", "three",
+            "watch", "whole",
         ],
     ),
     ("cli", &["cmd", "exit", "signal", "text"]),
+];
+
+const MIGRATE: &[Row] = &[
+    ("grid", &[]),
+    ("identity", &[]),
+    ("msgio", &[]),
+    ("system", &[]),
+    ("journal", &["identity"]),
+    ("handover", &["identity", "journal"]),
+    ("vm", &["handover"]),
+    ("bhyve", &["msgio"]),
+    ("bhyve::primitives", &["bhyve", "msgio", "vm"]),
+    ("note", &["identity"]),
+    ("stream", &["handover", "identity"]),
+    ("facts", &["stream"]),
+    ("core", &["handover", "identity", "stream"]),
+    ("probe", &["stream"]),
+    ("run", &["handover", "system"]),
+    ("supervisor", &["system"]),
+    ("image", &["core", "grid", "identity", "note", "stream"]),
+    ("origin", &["core", "grid", "stream"]),
 ];
 
 /// Crates, and those of ours that they may depend on.
@@ -274,17 +299,19 @@ fn round(table: &[Row]) -> Vec<String> {
 fn the_tables_have_no_arrows_that_go_round() {
     assert_eq!(round(SNAPFMT), [""; 0]);
     assert_eq!(round(SNAPTOOL), [""; 0]);
+    assert_eq!(round(MIGRATE), [""; 0]);
     assert_eq!(round(&[("a", &["b"]), ("b", &["a", "b", "c"])]), ["a -> b", "b -> b", "b -> c"]);
 }
 
 #[test]
 fn arrows_between_modules_point_one_way() {
     let sources = super::sources();
-    for (table, folder) in [(SNAPFMT, "snapfmt/src"), (SNAPTOOL, "snaptool/src")] {
+    let tables = [(SNAPFMT, "snapfmt/src"), (SNAPTOOL, "snaptool/src"), (MIGRATE, "migrate/src")];
+    for (table, folder) in tables {
         let mut bad = Vec::new();
         let mut arrows = 0;
         for Source { path, text } in &sources {
-            let Ok(file) = path.strip_prefix(folder) else { continue };
+            let Ok(file) = path.strip_prefix(&folder) else { continue };
             let file = file.to_str().unwrap();
             for arrow in against(table, file, text) {
                 bad.push(format!("{}:{arrow}", path.display()));
@@ -292,7 +319,7 @@ fn arrows_between_modules_point_one_way() {
             arrows += module(file).map_or(0, |module| named(&module, text).len());
         }
         assert!(bad.is_empty(), "arrows that the table does not have:\n{}", bad.join("\n"));
-        assert!(arrows > 50, "{folder}: only {arrows} paths found");
+        assert!(arrows > 20, "{folder}: only {arrows} paths found");
     }
 }
 

@@ -1,6 +1,8 @@
 //! An extent of a delta: pages, some of them as differences, until the parent's pages settle them
 //! (§13.2).
 
+use std::borrow::Cow;
+
 use super::{Head, check_pages, pages};
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Section};
@@ -61,9 +63,27 @@ impl DeltaExtent {
         Self::of(part.streamed_head(map, Rest::Inherited)?, part, map)
     }
 
-    fn of(mut head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
-        let pages = pages(&mut head, part, map, Rest::Inherited)?;
-        let (stored, payload_at) = (part.payload().len() as u64, part.spans().payload_at);
+    /// As [`open`](Self::open), with how a MAP part lists it. Pages that are stored as they are are
+    /// not copied.
+    pub(crate) fn open_owned(mut part: Intact, map: &MemoryMap) -> Result<(Self, MapEntry), Error> {
+        let (head, payload) = (part.extent_head(map, Rest::Inherited)?, part.take_payload());
+        let extent = Self::with(head, &part, Cow::Owned(payload), map)?;
+        let entry = extent.entry(&part);
+        Ok((extent, entry))
+    }
+
+    fn of(head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        Self::with(head, part, Cow::Borrowed(part.payload()), map)
+    }
+
+    fn with(
+        mut head: Head,
+        part: &Intact,
+        payload: Cow<'_, [u8]>,
+        map: &MemoryMap,
+    ) -> Result<Self, Error> {
+        let (stored, payload_at) = (payload.len() as u64, part.spans().payload_at);
+        let pages = pages(&mut head, part, payload, (map, Rest::Inherited))?;
         Ok(Self { head, pages, stored, payload_at })
     }
 
@@ -123,6 +143,28 @@ impl Settled {
     #[must_use]
     pub fn leaves(&self) -> &[Digest] {
         self.head.leaves()
+    }
+
+    /// What the nvlist says, for whoever needs the pages no more.
+    #[must_use]
+    pub fn into_head(self) -> Head {
+        self.head
+    }
+
+    /// Data pages that follow each other, all of a run at once, with the number of the first.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut numbers = self.head.data.pages().peekable();
+        let mut rest = self.pages.as_slice();
+        std::iter::from_fn(move || {
+            let first = numbers.next()?;
+            let mut count = 1;
+            while numbers.next_if(|next| *next == first + count).is_some() {
+                count += 1;
+            }
+            let run;
+            (run, rest) = rest.split_at_checked(count * limits::PAGE)?;
+            Some((first, run))
+        })
     }
 
     /// The data pages with their numbers in the block, ascending.

@@ -10,9 +10,11 @@ pub use delta::{DeltaExtent, SettleError, Settled};
 pub use head::{Head, Named};
 pub(crate) use head::{check_block, label, looks_like_a_delta};
 
+use std::borrow::Cow;
+
 use head::{Bytes, Pairs};
 
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::error::{Error, Fault};
 use crate::layout::kind::Kind;
 use crate::limits;
@@ -98,17 +100,38 @@ impl Extent {
         map: &MemoryMap,
         container: impl Into<Container>,
     ) -> Result<(Encoded<'a>, Digest), Fault> {
-        let form = container.into();
-        let (gpa, size, data) = (block.gpa, block.size, block.data.clone());
+        let pages = Cow::Borrowed(block.pages.as_slice());
+        Self::part((block.gpa, block.size, block.data.clone()), pages, map, container.into())
+    }
+
+    /// The same of a block that is not needed any more: its pages are not copied.
+    ///
+    /// # Errors
+    /// A breach of §6.2.
+    pub fn encode_owned(
+        block: Block,
+        map: &MemoryMap,
+        container: impl Into<Container>,
+    ) -> Result<(Encoded<'static>, Digest), Fault> {
+        let Block { gpa, size, data, pages } = block;
+        Self::part((gpa, size, data), Cow::Owned(pages), map, container.into())
+    }
+
+    fn part<'a>(
+        (gpa, size, data): (u64, u64, Bitmap),
+        pages: Cow<'a, [u8]>,
+        map: &MemoryMap,
+        form: Container,
+    ) -> Result<(Encoded<'a>, Digest), Fault> {
         let head = unsealed(gpa, size, data, None, map)?;
-        let head = Head { leaves: leaves_of(&block.pages), ..head };
-        if block.pages.len() != head.data.count() * limits::PAGE {
-            return Err(payload_size(block.pages.len(), head.data.count(), codec::RAW));
+        let head = Head { leaves: leaves_of(&pages), ..head };
+        if pages.len() != head.data.count() * limits::PAGE {
+            return Err(payload_size(pages.len(), head.data.count(), codec::RAW));
         }
         let root = head.made_root(map, Rest::Zero);
-        let stored = codec::compress(&block.pages, form.compression)?;
+        let stored = codec::compress(&pages, form.compression)?;
         let head = Head { compressed: stored.is_some(), root, ..head };
-        Ok((seal(&head, stored, &block.pages, form)?, root))
+        Ok((seal(&head, stored, pages, form)?, root))
     }
 
     /// The part for `change`, in a delta, and its subtree root in the tree of the delta alone.
@@ -137,7 +160,7 @@ impl Extent {
         };
         let head = Head { compressed: stored.is_some(), root, xor, ..head };
         head.bitmaps(map, Rest::Inherited)?;
-        Ok((seal(&head, stored, &change.pages, form)?, root))
+        Ok((seal(&head, stored, Cow::Borrowed(&change.pages), form)?, root))
     }
 
     /// Reads the part of a full file, decodes its pages and checks each against its leaf.
@@ -165,7 +188,7 @@ impl Extent {
     ) -> Result<Vec<(usize, Vec<u8>)>, Error> {
         let head = part.extent_head(map, Rest::Zero)?;
         let wrong = |fault: Fault| part.wrong_payload(fault);
-        let pages = decode(&head, part).map_err(wrong)?;
+        let pages = decode(&head, Cow::Borrowed(part.payload())).map_err(wrong)?;
         let is_wanted = |index: usize| wanted.binary_search(&index).is_ok();
         check_pages(&head, &pages, is_wanted).map_err(wrong)?;
         let numbered = head.data.pages().zip(pages.chunks_exact(limits::PAGE));
@@ -173,11 +196,30 @@ impl Extent {
         Ok(numbered.map(|(index, page)| (index, page.to_vec())).collect())
     }
 
-    fn of(mut head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
-        let pages = pages(&mut head, part, map, Rest::Zero)?;
+    /// As [`open`](Self::open), with how a MAP part lists it. Pages that are stored as they are are
+    /// not copied.
+    pub(crate) fn open_owned(mut part: Intact, map: &MemoryMap) -> Result<(Self, MapEntry), Error> {
+        let (head, payload) = (part.extent_head(map, Rest::Zero)?, part.take_payload());
+        let extent = Self::with(head, &part, Cow::Owned(payload), map)?;
+        let entry = extent.entry(&part);
+        Ok((extent, entry))
+    }
+
+    fn of(head: Head, part: &Intact, map: &MemoryMap) -> Result<Self, Error> {
+        Self::with(head, part, Cow::Borrowed(part.payload()), map)
+    }
+
+    fn with(
+        mut head: Head,
+        part: &Intact,
+        payload: Cow<'_, [u8]>,
+        map: &MemoryMap,
+    ) -> Result<Self, Error> {
+        let stored = payload.len() as u64;
+        let pages = pages(&mut head, part, payload, (map, Rest::Zero))?;
         let Head { gpa, size, data, root, leaves, .. } = head;
         let block = Block { gpa, size, data, pages };
-        Ok(Self { block, root, leaves, stored: part.payload().len() as u64 })
+        Ok(Self { block, root, leaves, stored })
     }
 }
 
@@ -208,10 +250,11 @@ fn unsealed(
 fn seal<'a>(
     head: &Head,
     stored: Option<Vec<u8>>,
-    pages: &'a [u8],
+    pages: Cow<'a, [u8]>,
     form: Container,
 ) -> Result<Encoded<'a>, Fault> {
-    let leaves: Vec<u8> = head.leaves.iter().flat_map(Digest::as_bytes).copied().collect();
+    let mut leaves = Vec::with_capacity(head.leaves.len().saturating_mul(digest::LEN));
+    head.leaves.iter().for_each(|leaf| leaves.extend_from_slice(leaf.as_bytes()));
     let pairs = Pairs {
         gpa: head.gpa,
         size: head.size,
@@ -233,26 +276,31 @@ fn seal<'a>(
 }
 
 /// The payload as pages, which still may be differences.
-fn decode(head: &Head, part: &Intact) -> Result<Vec<u8>, Fault> {
-    let (stored, count) = (part.payload(), head.data.count());
+fn decode(head: &Head, stored: Cow<'_, [u8]>) -> Result<Vec<u8>, Fault> {
+    let count = head.data.count();
     let size = count * limits::PAGE;
     if head.compressed {
         if stored.len() >= size {
             return Err(payload_size(stored.len(), count, codec::ZSTD));
         }
-        return codec::decompress(stored, size);
+        return codec::decompress(&stored, size);
     }
     if stored.len() != size {
         return Err(payload_size(stored.len(), count, codec::RAW));
     }
-    Ok(stored.to_vec())
+    Ok(stored.into_owned())
 }
 
 /// Decodes the payload, and compares each page that is no difference with its leaf (§6.2.8). A head
 /// out of a stream that lacks leaves gets them, and its root is checked.
-fn pages(head: &mut Head, part: &Intact, map: &MemoryMap, rest: Rest) -> Result<Vec<u8>, Error> {
+fn pages(
+    head: &mut Head,
+    part: &Intact,
+    payload: Cow<'_, [u8]>,
+    (map, rest): (&MemoryMap, Rest),
+) -> Result<Vec<u8>, Error> {
     let wrong = |fault: Fault| part.wrong_payload(fault);
-    let pages = decode(head, part).map_err(wrong)?;
+    let pages = decode(head, payload).map_err(wrong)?;
     if head.lacks_leaves() {
         head.leaves = leaves_of(&pages);
         head.leaves_make_root(map, rest).map_err(wrong)?;

@@ -157,9 +157,7 @@ impl HostFacts {
         }
         let json = |error: serde_json::Error| HostError::Json(error.to_string());
         let Version { schema } = serde_json::from_slice(bytes).map_err(json)?;
-        if schema != SCHEMA {
-            return Err(HostError::Schema(schema));
-        }
+        known(schema)?;
         let facts: Self = serde_json::from_slice(bytes).map_err(json)?;
         facts.check()?;
         Ok(facts)
@@ -211,7 +209,12 @@ impl HostFacts {
         self.unknown.get(name).map_or("the facts of the host do not tell", String::as_str)
     }
 
-    fn check(&self) -> Result<(), HostError> {
+    /// Checks facts that did not come out of a file of them.
+    ///
+    /// # Errors
+    /// Another version, or a fact that no CPU has.
+    pub fn check(&self) -> Result<(), HostError> {
+        known(self.schema)?;
         let value = |name, found: Option<u64>, must, good: fn(u64) -> bool| match found {
             Some(found) if !good(found) => {
                 Err(HostError::Value { name, found: found.to_string(), must })
@@ -226,6 +229,10 @@ impl HostFacts {
         value("linear_bits", bits(self.linear_bits), "48 or 57", |bits| matches!(bits, 48 | 57))?;
         value("xcr0", self.xcr0.map(|mask| mask.0), "odd: every CPU has x87", |mask| mask & 1 == 1)
     }
+}
+
+fn known(schema: u32) -> Result<(), HostError> {
+    if schema == SCHEMA { Ok(()) } else { Err(HostError::Schema(schema)) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use snapfmt::memory::block::Block;
 use snapfmt::memory::tree::RootBuilder;
 
 use super::Args;
-use super::end::{End, Ram, records};
+use crate::opened::{Opened, Ram, records};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::ram::{Place, places};
@@ -17,7 +17,7 @@ use crate::signal::Stop;
 /// # Errors
 /// Trouble with reading, and a signal.
 pub(super) fn identify(
-    end: &End<'_>,
+    end: &Opened<'_>,
     args: &Args,
     stop: &Stop,
 ) -> anyhow::Result<(Digest, Digest)> {
@@ -34,7 +34,7 @@ pub(super) fn identify(
     }
 }
 
-fn memory_root(end: &End<'_>, args: &Args, stop: &Stop) -> anyhow::Result<Digest> {
+fn memory_root(end: &Opened<'_>, args: &Args, stop: &Stop) -> anyhow::Result<Digest> {
     let Ram::File { set, layout, holes, .. } = &end.ram else {
         anyhow::bail!("{} has its root in its index", end.name);
     };
@@ -59,7 +59,7 @@ fn memory_root(end: &End<'_>, args: &Args, stop: &Stop) -> anyhow::Result<Digest
         Ok(())
     };
     let places = places(&set.ram, *layout, args.form.extent_size(), *holes)?;
-    pipeline::in_order(pipeline::threads(), work, take, |give| {
+    pipeline::in_order(args.threads.threads(), work, take, |give| {
         places.into_iter().try_for_each(&mut *give)
     })?;
     progress.add(set.ram.len().saturating_sub(done));

@@ -1,14 +1,13 @@
 //! `snaptool delta`: what changed between two states becomes a file.
 //!
 //! ```text
-//! end (both states but RAM) ─> hash (content of the parent) ─> area (on threads) ─> a delta
+//! opened (both states but RAM) ─> hash (content of the parent) ─> area (on threads) ─> a delta
 //! ```
 //! Areas of both states are compared by several threads and written in order by one. What decides
 //! is in `snapfmt::delta`; how much is read depends on what is known: of a snapshot file leaves,
 //! and only pages that changed; of a RAM file, all but its holes.
 
 mod area;
-mod end;
 mod hash;
 
 use std::path::PathBuf;
@@ -18,21 +17,21 @@ use snapfmt::layout::header::Parent;
 use snapfmt::memory::area::Areas;
 use snapfmt::memory::map::MemoryMap;
 use snapfmt::memory::tree::RootBuilder;
-use snapfmt::read::ChainError;
 use snapfmt::read::chain::same_machine;
 use snapfmt::write::{DeltaWriter, Sealed, Writer};
 
-use self::area::{Compared, Piece, Scratch};
-use self::end::{End, Ram};
+use self::area::{Compared, Scratch};
+use crate::area::lists;
 use crate::cmd::help;
 use crate::cmd::make::config::Configuration;
 use crate::cmd::make::{self, copy, drain, form, target};
 use crate::exit::{Answer, Trouble, note};
 use crate::links::{Damaged, Where, unless_damaged};
+use crate::opened::{Opened, Ram};
 use crate::output::Output;
 use crate::pipeline;
 use crate::progress::{Options, Progress};
-use crate::ram::{Holes, places};
+use crate::ram::Holes;
 use crate::signal::Stop;
 use crate::text;
 use crate::whole::Whole;
@@ -72,6 +71,8 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
+    threads: pipeline::Options,
+    #[command(flatten)]
     progress: Options,
 }
 
@@ -91,8 +92,8 @@ fn delta(args: &Args, stop: &Stop) -> anyhow::Result<()> {
     let files = Whole::open(&args.base, &args.chain, stop)?;
     let new_files = Whole::open(&args.new, &args.chain, stop)?;
     let (untold, holes) = (Progress::hidden(), Holes::read_if(args.read_holes));
-    let parent = End::open(&files, holes, stop, &untold)?;
-    let new = End::open(&new_files, holes, stop, &untold)?;
+    let parent = Opened::open(&files, holes, stop, &untold)?;
+    let new = Opened::open(&new_files, holes, stop, &untold)?;
     fits(&parent, &new)?;
     let config = configuration(args, &new, stop)?;
     let mut inputs = [files.identities(), new_files.identities()].concat();
@@ -107,7 +108,7 @@ fn delta(args: &Args, stop: &Stop) -> anyhow::Result<()> {
 }
 
 /// Whether a delta may lie between the states.
-fn fits(parent: &End<'_>, new: &End<'_>) -> anyhow::Result<()> {
+fn fits(parent: &Opened<'_>, new: &Opened<'_>) -> anyhow::Result<()> {
     if let Err(fault) = same_machine(&parent.vm, &new.vm) {
         let words = format!("{} is not of the same machine as {}", new.name, parent.name);
         let error = Trouble::new(words).because(anyhow::anyhow!("{fault}"));
@@ -120,7 +121,11 @@ fn fits(parent: &End<'_>, new: &End<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(args: &Args, new: &End<'_>, stop: &Stop) -> anyhow::Result<Option<Configuration>> {
+fn configuration(
+    args: &Args,
+    new: &Opened<'_>,
+    stop: &Stop,
+) -> anyhow::Result<Option<Configuration>> {
     let Some(path) = &args.config else { return Ok(None) };
     let Ram::File { meta, .. } = &new.ram else {
         let words = format!("{} is a snapshot file, and has its configuration in it", new.name);
@@ -132,8 +137,8 @@ fn configuration(args: &Args, new: &End<'_>, stop: &Stop) -> anyhow::Result<Opti
 /// All that it takes to write the delta.
 struct Work<'a> {
     args: &'a Args,
-    parent: &'a End<'a>,
-    new: &'a End<'a>,
+    parent: &'a Opened<'a>,
+    new: &'a Opened<'a>,
     stop: &'a Stop,
     /// `content` and memory root of the parent.
     known: (Digest, Digest),
@@ -205,9 +210,9 @@ impl Work<'_> {
         let progress = Progress::new("comparing", Some(map.size()), mode);
         let encoder = writer.encoder();
         let least = args.form.extent_size();
-        let mut lists = lists(parent, least)?;
-        let count = lists.len();
-        lists.extend(self::lists(new, least)?);
+        let mut both = lists(parent, least)?;
+        let count = both.len();
+        both.extend(lists(new, least)?);
         let mut trees = [(); 2].map(|()| RootBuilder::new(map.clone()));
         let (mut out, mut done) = (Vec::new(), 0);
         let take = |compared: anyhow::Result<Compared>| {
@@ -227,8 +232,8 @@ impl Work<'_> {
         let work = |scratch: &mut Scratch, area| {
             area::compare((parent, new), (area, count), &encoder, scratch, stop)
         };
-        pipeline::in_order(pipeline::threads(), work, take, |give| {
-            Areas::new(lists, least).try_for_each(|area| give(area?))
+        pipeline::in_order(args.threads.threads(), work, take, |give| {
+            Areas::new(both, least).try_for_each(|area| give(area?))
         })?;
         progress.add(bytes(map, done, u64::MAX));
         let [before, root] = trees.map(RootBuilder::finish);
@@ -248,26 +253,4 @@ fn bytes(map: &MemoryMap, from: u64, to: u64) -> u64 {
 fn unlike(name: &str) -> anyhow::Error {
     let words = format!("{name}: its RAM is not that of the state that it says it is of");
     Damaged(Trouble::new(words).hint("`snaptool verify` says what is wrong with it")).into()
-}
-
-type List<'a> = Box<dyn Iterator<Item = anyhow::Result<Piece>> + 'a>;
-
-/// The blocks of a state: a list for each of its files.
-fn lists<'a>(end: &'a End<'_>, size: u64) -> anyhow::Result<Vec<List<'a>>> {
-    match &end.ram {
-        Ram::File { set, layout, holes, .. } => {
-            let places = places(&set.ram, *layout, size, *holes)?;
-            Ok(vec![Box::new(places.map(|place| Ok(Piece::Raw(place))))])
-        }
-        Ram::Stored { links, chain } => {
-            let list = |link: usize| -> List<'a> {
-                let wrong = |error: ChainError| links.wrong(error);
-                let entries = chain
-                    .entries(link)
-                    .map(move |entry| entry.map(|entry| Piece::Listed(link, entry)).map_err(wrong));
-                Box::new(entries)
-            };
-            Ok((0..chain.count()).map(list).collect())
-        }
-    }
 }

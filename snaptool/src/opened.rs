@@ -1,4 +1,4 @@
-//! The two ends of a delta: the state that it builds on, and the one that it leads to.
+//! A state, opened: all is known of it but its RAM, whichever files it is in.
 
 use snapfmt::bhyve::Meta;
 use snapfmt::bhyve::set::RamLayout;
@@ -16,27 +16,44 @@ use crate::three::{self, ThreeFiles};
 use crate::watch::Watched;
 use crate::whole::Whole;
 
-/// A state, opened: all is known of it but its RAM.
-pub(super) struct End<'a> {
-    pub(super) name: String,
-    pub(super) vm: Vm,
-    pub(super) ram: Ram<'a>,
+/// A state, opened.
+pub struct Opened<'a> {
+    /// What to call it, safe for a terminal.
+    pub name: String,
+    /// The machine.
+    pub vm: Vm,
+    /// Where its RAM is.
+    pub ram: Ram<'a>,
 }
 
 /// Where the RAM of a state is.
-pub(super) enum Ram<'a> {
+pub enum Ram<'a> {
     /// In a file of its own.
-    File { set: &'a ThreeFiles, meta: &'a Meta, layout: RamLayout, holes: Holes },
+    File {
+        /// The three files.
+        set: &'a ThreeFiles,
+        /// What `.meta` says.
+        meta: &'a Meta,
+        /// Where RAM lies in the file.
+        layout: RamLayout,
+        /// Whether holes are read.
+        holes: Holes,
+    },
     /// In snapshot files.
-    Stored { links: &'a Links, chain: Box<Chain<Watched<'a>>> },
+    Stored {
+        /// Which files.
+        links: &'a Links,
+        /// The chain of them, checked but for RAM.
+        chain: Box<Chain<Watched<'a>>>,
+    },
 }
 
-impl<'a> End<'a> {
+impl<'a> Opened<'a> {
     /// Opens a state.
     ///
     /// # Errors
     /// Damage, and trouble with reading.
-    pub(super) fn open(
+    pub fn open(
         files: &'a Whole,
         holes: Holes,
         stop: &'a Stop,
@@ -70,7 +87,7 @@ impl<'a> End<'a> {
 ///
 /// # Errors
 /// Trouble with reading.
-pub(super) fn records(set: &ThreeFiles, meta: &Meta, stop: &Stop) -> anyhow::Result<Vec<RecordId>> {
+pub fn records(set: &ThreeFiles, meta: &Meta, stop: &Stop) -> anyhow::Result<Vec<RecordId>> {
     let mut ids = Vec::new();
     for record in set.records() {
         stop.check()?;

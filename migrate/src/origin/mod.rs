@@ -1,0 +1,55 @@
+//! Where a source has its VM from: a snapshot on disk, in any form; a running VM is to come.
+//!
+//! It gives parts of a stream, in order, and says what they amount to. It does not know who gets
+//! them, nor when.
+
+mod snapshot;
+
+use snapfmt::Digest;
+use snapfmt::part::config::ConfigText;
+use snapfmt::part::device::RecordId;
+use snapfmt::part::vm::Vm;
+
+pub use self::snapshot::{Form, Snapshot};
+use crate::core::Blocks;
+
+/// Takes the parts of a stream.
+pub trait PartSink {
+    /// Takes one: its frame digest, the bytes of its payload, and itself. It may wait until there
+    /// is room.
+    ///
+    /// # Errors
+    /// If nobody wants parts any more.
+    fn part(&mut self, frame: Digest, stored: u64, bytes: Vec<u8>) -> anyhow::Result<()>;
+
+    /// So many bytes of memory are done, sent or not.
+    fn scanned(&mut self, _bytes: u64) {}
+}
+
+/// A VM that can be sent.
+pub trait Origin: Send + Sync {
+    /// The machine.
+    fn vm(&self) -> &Vm;
+
+    /// An estimate of the bytes to come.
+    fn stored(&self) -> u64;
+
+    /// Its configuration, if there is one.
+    ///
+    /// # Errors
+    /// Trouble with reading, and damage.
+    fn config(&self) -> anyhow::Result<Option<ConfigText>>;
+
+    /// Gives META, CONFIG and DEVICE parts, and says which records they are.
+    ///
+    /// # Errors
+    /// Trouble with reading, damage, and what the sink says.
+    fn state(&self, out: &mut dyn PartSink) -> anyhow::Result<Vec<RecordId>>;
+
+    /// Gives EXTENT parts that make what the target holds the memory of the VM; `have` is nothing
+    /// if that is all zero. Says the memory root.
+    ///
+    /// # Errors
+    /// Trouble with reading, damage, and what the sink says.
+    fn round(&self, have: Option<&Blocks>, out: &mut dyn PartSink) -> anyhow::Result<Digest>;
+}
