@@ -18,15 +18,22 @@
 //! `image` read and write snapshots, with the readers of `snaptool`; `probe`, `supervisor` and
 //! `run` look at this host and start VMs on it; and `bhyve` talks to a hypervisor: as it is, or with
 //! the primitives of `spec/bhyve-primitives.md`.
+//!
+//! Outermost are `transport`, where a stream goes; `link`, one connection as two threads; `driver`,
+//! which runs the machines; and `cmd`, the program.
 
 pub mod bhyve;
+pub mod cli;
+pub mod cmd;
 pub mod core;
+pub mod driver;
 pub mod facts;
 pub mod grid;
 pub mod handover;
 pub mod identity;
 pub mod image;
 pub mod journal;
+pub mod link;
 pub mod msgio;
 pub mod note;
 pub mod origin;
@@ -35,6 +42,7 @@ pub mod run;
 pub mod stream;
 pub mod supervisor;
 pub mod system;
+pub mod transport;
 pub mod vm;
 
 pub use identity::{Epoch, Identity, Session};

@@ -10,7 +10,7 @@ use crate::cmd::{
     completions, delta, diff, explain, extract, host_facts, inspect, join, man, nvlist, pack,
     unpack, verify,
 };
-use crate::exit::Answer;
+use crate::exit::{self, Answer};
 use crate::signal::Stop;
 use crate::text;
 
@@ -91,7 +91,7 @@ pub fn without_work(error: &clap::Error) -> ExitCode {
             };
             // Arguments are often names of files; what is wrong with them is quoted.
             let lines: Vec<_> = words.lines().map(text::one_line).collect();
-            let _ = writeln!(io::stderr(), "snaptool: error: {}", lines.join("\n"));
+            let _ = writeln!(io::stderr(), "{}: error: {}", exit::program(), lines.join("\n"));
             ExitCode::from(2)
         }
     }

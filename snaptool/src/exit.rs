@@ -14,9 +14,24 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use crate::signal::{Stop, Stopped};
 use crate::text;
+
+static PROGRAM: OnceLock<&'static str> = OnceLock::new();
+
+/// Says which program this is, for what goes to stderr. Once, from `main`; `snaptool` otherwise.
+pub fn program_is(name: &'static str) {
+    // The first name stands.
+    let _ = PROGRAM.set(name);
+}
+
+/// The name of this program.
+#[must_use]
+pub fn program() -> &'static str {
+    PROGRAM.get().copied().unwrap_or("snaptool")
+}
 
 /// What a command found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,9 +165,11 @@ pub fn hints(error: &anyhow::Error) -> Vec<String> {
 
 /// Says on stderr what went wrong. If stderr is gone too, there is nobody left to tell.
 pub fn report(error: &anyhow::Error) {
-    let mut words = format!("snaptool: error: {}\n", line(error));
+    let program = program();
+    let mut words = format!("{program}: error: {}\n", line(error));
     for hint in hints(error) {
-        words.push_str("snaptool: hint: ");
+        words.push_str(program);
+        words.push_str(": hint: ");
         words.push_str(&hint);
         words.push('\n');
     }
@@ -170,7 +187,7 @@ pub fn warn(words: &str) {
 }
 
 fn say(what: &str, words: &str) {
-    let words = format!("snaptool: {what}: {}\n", text::one_line(words));
+    let words = format!("{}: {what}: {}\n", program(), text::one_line(words));
     let _ = io::stderr().lock().write_all(words.as_bytes());
 }
 

@@ -81,6 +81,23 @@ impl Stop {
         }
     }
 
+    /// Waits for the first signal, for ever if none is caught. For a thread that tells others.
+    ///
+    /// # Errors
+    /// What `poll` says, or that no signal is caught.
+    pub fn wait(&self) -> io::Result<Stopped> {
+        let wake = self.wake.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        loop {
+            match self.wait_readable(wake.as_fd()) {
+                Err(error) if self.check().is_ok() => return Err(error),
+                _ => {}
+            }
+            if let Err(stopped) = self.check() {
+                return Ok(stopped);
+            }
+        }
+    }
+
     /// Waits until `fd` can be read without blocking (or is at its end), or until a signal comes.
     ///
     /// # Errors

@@ -51,4 +51,4 @@ pub use held::Held;
 pub use phase::{SourcePhase, TargetPhase};
 pub use source::Source;
 pub use target::Target;
-pub use trouble::{Code, hinted, trouble};
+pub use trouble::{Code, hinted, name, trouble};

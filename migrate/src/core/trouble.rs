@@ -137,7 +137,8 @@ pub(super) fn refused(findings: &[&Finding]) -> Trouble {
 }
 
 /// What a message is called in the specification.
-pub(super) fn name(message: &Message) -> &'static str {
+#[must_use]
+pub fn name(message: &Message) -> &'static str {
     match message {
         Message::Hello(_) => "HELLO",
         Message::Facts(_) => "FACTS",

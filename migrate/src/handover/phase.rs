@@ -27,6 +27,26 @@ pub enum SourcePhase {
     Halted,
 }
 
+impl SourcePhase {
+    /// Its name in the specification.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "Begun",
+            Self::Suspended => "Suspended",
+            Self::HandedOver => "HandedOver",
+            Self::Done => "Done",
+            Self::Resuming => "Resuming",
+            Self::ResumeUnknown => "ResumeUnknown",
+            Self::Resumed => "Resumed",
+            Self::Claimed => "Claimed",
+            Self::Superseded => "Superseded",
+            Self::Disputed => "Disputed",
+            Self::Halted => "Halted",
+        }
+    }
+}
+
 /// The target's phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetPhase {

@@ -32,6 +32,24 @@ pub trait Storage {
     fn sync_dir(&mut self) -> io::Result<()>;
 }
 
+impl<S: Storage + ?Sized> Storage for Box<S> {
+    fn read(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        (**self).read(limit)
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write(at, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        (**self).sync()
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        (**self).sync_dir()
+    }
+}
+
 impl<S: Storage + ?Sized> Storage for &mut S {
     fn read(&mut self, limit: usize) -> io::Result<Vec<u8>> {
         (**self).read(limit)

@@ -15,3 +15,5 @@ pub mod nvlist;
 pub mod pack;
 pub mod unpack;
 pub mod verify;
+
+pub use make::form::Method;

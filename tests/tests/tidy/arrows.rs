@@ -141,7 +141,7 @@ const MIGRATE: &[Row] = &[
     ("stream", &["handover", "identity"]),
     ("facts", &["stream"]),
     ("core", &["handover", "identity", "stream"]),
-    ("probe", &["stream"]),
+    ("probe", &["facts", "stream"]),
     ("run", &["handover", "system"]),
     ("supervisor", &["system"]),
     ("image", &["core", "grid", "identity", "note", "stream"]),

@@ -21,7 +21,7 @@ pub(crate) struct Storage {
 
 impl Storage {
     pub(crate) fn compression(self) -> Compression {
-        self.compress.0
+        self.compress.compression()
     }
 
     pub(crate) fn extent_size(self) -> u64 {
@@ -29,8 +29,17 @@ impl Storage {
     }
 }
 
+/// A method of compression, as `none`, `zstd` or `zstd:LEVEL`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Method(Compression);
+pub struct Method(Compression);
+
+impl Method {
+    /// It.
+    #[must_use]
+    pub fn compression(self) -> Compression {
+        self.0
+    }
+}
 
 impl FromStr for Method {
     type Err = String;

@@ -1,0 +1,351 @@
+//! `migrate send`: hands a VM over, or copies it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use snaptool::exit::{self, Answer, Hint as _, Trouble};
+use snaptool::links::Where;
+use snaptool::output::{Content, Existing, Output};
+use snaptool::signal::Stop;
+use snaptool::text;
+
+use super::PRODUCER;
+use super::help;
+use super::options::{Making, Means, Reach, Through, connect};
+use super::show::{How, Shown};
+use super::side::{InUse, Place, next_epoch};
+use super::start::Start;
+use super::vm::{Supervised, facts, open};
+use super::words::{Side, answer};
+use crate::core::{Migration, Origin as Kind, Outcome, Source as Machine, SourceConfig, Task};
+use crate::driver::{Ended, Source, SourceSetup};
+use crate::facts::compare;
+use crate::handover::{self, Resolve, SourcePhase};
+use crate::identity::{Epoch, Identity, Session};
+use crate::journal::Record;
+use crate::link::Rate;
+use crate::note::Note;
+use crate::origin::Origin;
+use crate::transport::{Connection, Dest};
+
+/// Hands a VM over to another host, or copies it.
+///
+/// SOURCE is a suspended VM: a snapshot file, the last of a chain, or the RAM of bhyve's three
+/// files. DEST is where it goes: `ssh://[user@]host[:port]/path` (`/~/` is the home there),
+/// `unix:PATH` or `tcp://HOST:PORT`, where `migrate recv` is at work. `file:PATH` and `-` get a copy,
+/// with which nothing is handed over.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_long_help = help::SEND)]
+pub struct Args {
+    /// What is sent.
+    #[arg(value_name = "SOURCE")]
+    source: PathBuf,
+    /// Where it goes.
+    #[arg(value_name = "DEST")]
+    dest: Dest,
+    /// The options.
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What `send` can be told; `resolve` goes the same way.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    places: Where,
+    #[command(flatten)]
+    making: Making,
+    /// Send no more than this per second: bytes, as `200M` or `64KiB`, or bits, as `100Mbit`.
+    #[arg(long, value_name = "RATE")]
+    limit: Option<Rate>,
+    #[command(flatten)]
+    pub(super) reach: Reach,
+    #[command(flatten)]
+    pub(super) through: Through,
+    /// Accept what `plan` refuses, by the name that it says. May be given more than once.
+    #[arg(long, value_name = "OPTION")]
+    allow: Vec<String>,
+    #[command(flatten)]
+    supervised: Supervised,
+    /// The way back: run this if the VM comes back to this side; see `recv`. Without it, a person
+    /// starts the VM.
+    #[command(flatten)]
+    start: Start,
+    /// Throw away what an unfinished migration has left at the target; through ssh only.
+    #[arg(long)]
+    discard: bool,
+    /// Begin another hand-over of a VM that was handed over, or given up, before.
+    #[arg(long)]
+    anew: bool,
+    /// The target is the same as before, and is only called otherwise now.
+    #[arg(long)]
+    peer_moved: bool,
+    /// Replace a file that is there with a copy.
+    #[arg(short, long)]
+    force: bool,
+    /// Say nothing on stderr but errors.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// How to tell on stderr what is done.
+    #[arg(long, value_enum, default_value_t = How::Auto, value_name = "HOW")]
+    progress: How,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What keeps it from an answer.
+pub fn run(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Answer> {
+    let Args { source, dest, options } = args;
+    if dest.answers() {
+        hand_over(source, dest, options, None, means, stop)
+    } else {
+        copy(source, dest, options, stop)
+    }
+}
+
+/// Which hand-over this is, and what is known of it.
+struct Known {
+    session: Session,
+    epoch: Epoch,
+    handover: Option<handover::Source>,
+    /// It has come to its end before; only the target may not know.
+    over: bool,
+}
+
+/// Hands a VM over, with a decision of a person if there is one.
+///
+/// # Errors
+/// What keeps it from an answer.
+pub(super) fn hand_over(
+    source: &Path,
+    dest: &Dest,
+    options: &Options,
+    decision: Option<Resolve>,
+    means: &Means,
+    stop: &Stop,
+) -> anyhow::Result<Answer> {
+    let name = text::path(source);
+    let origin = open(source, &options.places, &options.making, dest, stop)?;
+    let facts = facts(source, origin.as_ref())?;
+    let place = Place::of_source(source);
+    place.make()?;
+    let (journal, records) = match place.open(means) {
+        Err(error) if error.chain().any(|cause| cause.is::<InUse>()) => {
+            exit::report(&error);
+            return Ok(Answer::No);
+        }
+        opened => opened?,
+    };
+    let known = match known(&place, &records, dest, options, origin.as_ref())? {
+        Ok(known) => known,
+        Err(refused) => {
+            exit::report(&refused.into());
+            return Ok(Answer::No);
+        }
+    };
+    let begun = known.handover.as_ref().is_some_and(|it| it.identity().session == known.session);
+    if !begun && !options.supervised.stop(&origin.vm().name, options.reach.timeout.0)? {
+        return Ok(Answer::No);
+    }
+    let migration = Migration {
+        session: known.session,
+        epoch: known.epoch,
+        origin: Kind::Still,
+        vm: origin.vm().clone(),
+        facts,
+        overrides: options.allow.clone(),
+        handover: known.handover,
+    };
+    let note = note(&migration, dest, &place);
+    let core = machine(Task::Migrate(Box::new(migration)), options);
+    let resume = options.start.starter(source.to_owned(), place.dir().join("start.log"))?;
+    let setup = SourceSetup {
+        origin: Some(origin),
+        journal: Some(journal),
+        note: Some(note),
+        resume,
+        decision,
+        limit: options.limit,
+        timeout: options.reach.timeout.0,
+    };
+    let mut shown = Shown::new("send", name.clone(), options.progress, options.quiet);
+    let mut driver = Source::new(core, setup, &mut shown);
+    let connection = connect_to(dest, options)?;
+    let ended = run_until_stopped(&mut driver, stop, |driver| driver.run(connection))?;
+    let phase = driver.phase();
+    let sent = driver.amount().sent;
+    drop(driver);
+    let age = shown.age();
+    drop(shown);
+    if ended.outcome == Outcome::Done && !options.quiet {
+        let (sent, age) = (text::size(sent), text::duration(age));
+        exit::note(&match known.over {
+            true => format!("{name} was handed over before; the target knows that now"),
+            false => {
+                format!("{name} is handed over: {sent} in {age}; keep it until the VM runs well")
+            }
+        });
+    }
+    answer(ended, Side::Source(phase, &name), options.reach.timeout.0, stop)
+}
+
+/// The machine for a task.
+pub(super) fn machine(task: Task, options: &Options) -> Machine {
+    Machine::new(SourceConfig {
+        task,
+        producer: PRODUCER.to_owned(),
+        timeout: options.reach.timeout.0,
+        judge: compare,
+    })
+}
+
+/// Connects to the target; over ssh, that is started.
+pub(super) fn connect_to(dest: &Dest, options: &Options) -> anyhow::Result<Connection> {
+    let timeout = format!("{}ms", options.reach.timeout.0.as_millis());
+    let mut words = vec!["recv", "--timeout", timeout.as_str()];
+    if options.discard {
+        words.push("--discard");
+    }
+    if let Dest::Ssh(remote) = dest {
+        words.extend(["--", remote.path.as_str()]);
+    }
+    connect(dest, &options.reach, &options.through, &words)
+}
+
+/// Runs a driver while a thread waits for a signal.
+pub(super) fn run_until_stopped<'a>(
+    driver: &mut Source<'a>,
+    stop: &Stop,
+    run: impl FnOnce(&mut Source<'a>) -> std::io::Result<Ended>,
+) -> std::io::Result<Ended> {
+    let (stopper, signal) = (driver.stopper(), stop.clone());
+    let watch = move || {
+        // Without signals there is nothing to wait for.
+        if signal.wait().is_ok() {
+            stopper.stop();
+        }
+    };
+    thread::Builder::new().name("signal".to_owned()).spawn(watch)?;
+    run(driver)
+}
+
+/// Finds out which hand-over this is: the unfinished one of the journal, that of the note, or a new
+/// one. Refused is what a person did not mean.
+fn known(
+    place: &Place,
+    records: &[Record],
+    dest: &Dest,
+    options: &Options,
+    origin: &dyn Origin,
+) -> anyhow::Result<Result<Known, Trouble>> {
+    let note = place.note()?;
+    let before = handover::Source::replay(records)?.map(|(source, _)| source);
+    let peer = note.as_ref().and_then(|note| note.peer.as_deref());
+    let same_peer = options.peer_moved || peer.is_none_or(|peer| peer == dest.to_string());
+    let fresh = |handover| -> anyhow::Result<Known> {
+        let mut bytes = [0; crate::identity::SESSION_LEN];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+        let (session, epoch) = (Session::from_bytes(bytes), next_epoch(records));
+        Ok(Known { session, epoch, handover, over: false })
+    };
+    if let Some(before) = before {
+        let Identity { session, epoch, content } = before.identity();
+        let next =
+            Identity { session: Session::from_bytes([0; 16]), epoch: next_epoch(records), content };
+        let over = handover::Source::begin(next, Some(&before)).is_ok();
+        let noted = note.as_ref().and_then(|note| note.session).filter(|it| it.0 != session);
+        if over && let Some((session, epoch)) = noted.filter(|_| same_peer) {
+            // Another one was begun, and not offered yet.
+            return Ok(Ok(Known { session, epoch, handover: Some(before), over: false }));
+        }
+        if over && options.anew {
+            return Ok(Ok(fresh(Some(before))?));
+        }
+        if over && before.phase() != SourcePhase::Done {
+            let words = format!("the last hand-over of this VM ended: {}", before.phase().name());
+            return Ok(Err(Trouble::new(words).hint("--anew begins another one")));
+        }
+        if !same_peer {
+            let peer = text::one_line(peer.unwrap_or_default());
+            let words = format!("this VM was offered to another target, {peer}");
+            let hint = "finish that, or take it back: `migrate resolve SOURCE back --to DEST`; if \
+                        that is the same target by another name, --peer-moved says so";
+            return Ok(Err(Trouble::new(words).hint(hint)));
+        }
+        return Ok(Ok(Known { session, epoch, handover: Some(before), over }));
+    }
+    let noted = note.filter(|note| note.is_of(origin.vm()) && same_peer);
+    match noted.and_then(|note| note.session) {
+        Some((session, epoch)) => Ok(Ok(Known { session, epoch, handover: None, over: false })),
+        None => Ok(Ok(fresh(None)?)),
+    }
+}
+
+fn note(migration: &Migration, dest: &Dest, place: &Place) -> (PathBuf, Note) {
+    let session = Some((migration.session, migration.epoch));
+    let (vm, peer) = (migration.vm.clone(), Some(dest.to_string()));
+    (place.session(), Note { session, vm, peer })
+}
+
+/// An output that is written by a thread, and ended here.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Option<Output>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        output.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        output.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?.flush()
+    }
+}
+
+/// Copies a VM; nothing is handed over.
+fn copy(source: &Path, dest: &Dest, options: &Options, stop: &Stop) -> anyhow::Result<Answer> {
+    let name = text::path(source);
+    let existing = if options.force { Existing::Replace } else { Existing::Refuse };
+    let path = match dest {
+        Dest::File(path) => path.as_path(),
+        _ => Path::new("-"),
+    };
+    let output = Output::open(path, Content::Binary, existing)?;
+    let shown_output = output.name().to_owned();
+    let origin = open(source, &options.places, &options.making, dest, stop)?;
+    let core = machine(Task::Copy(origin.vm().clone()), options);
+    let setup = SourceSetup {
+        origin: Some(origin),
+        journal: None,
+        note: None,
+        resume: None,
+        decision: None,
+        limit: options.limit,
+        timeout: options.reach.timeout.0,
+    };
+    let shared = Shared(Arc::new(Mutex::new(Some(output))));
+    let written: crate::transport::Output = Box::new(shared.clone());
+    let mut shown = Shown::new("send", name.clone(), options.progress, options.quiet);
+    let mut driver = Source::new(core, setup, &mut shown);
+    let ended = run_until_stopped(&mut driver, stop, |driver| driver.copy(written))?;
+    drop(driver);
+    drop(shown);
+    match &ended.outcome {
+        Outcome::Done => {
+            let output = shared.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+            output.map_or(Ok(()), Output::finish)?;
+            Ok(Answer::Yes)
+        }
+        Outcome::Cut => {
+            let why = ended.way.unwrap_or_default();
+            let words = format!("cannot write {shown_output}");
+            Err(Trouble::new(words).because(anyhow::anyhow!("{why}"))).hint("there is no copy")
+        }
+        _ => answer(ended, Side::Source(None, &name), options.reach.timeout.0, stop),
+    }
+}

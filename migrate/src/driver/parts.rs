@@ -1,0 +1,110 @@
+//! Threads that make parts: of the state, of a round.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::Context as _;
+use snapfmt::Digest;
+use snapfmt::part::vm::Vm;
+use snaptool::exit;
+use snaptool::signal::Stopped;
+
+use crate::core::{Blocks, Code, SourceInput, trouble};
+use crate::link::{Outbox, Unsent};
+use crate::origin::{Origin, PartSink};
+use crate::stream::message::Trouble;
+use crate::stream::{Outgoing, PartsDigest};
+
+/// Takes parts to the queue of a connection, and counts them.
+struct Sink {
+    outbox: Outbox,
+    parts: PartsDigest,
+    stored: u64,
+    scanned: Arc<AtomicU64>,
+}
+
+impl PartSink for Sink {
+    fn part(&mut self, frame: Digest, stored: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
+        self.outbox.part(bytes)?;
+        self.parts.add(frame);
+        self.stored = self.stored.saturating_add(stored);
+        Ok(())
+    }
+
+    fn scanned(&mut self, bytes: u64) {
+        self.scanned.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The VM part, which is small.
+pub(super) fn machine(vm: &Vm) -> anyhow::Result<Vec<u8>> {
+    let part = Outgoing::new(vm.encode().context("the machine cannot be told")?)?;
+    let mut bytes = Vec::new();
+    part.append(&mut bytes);
+    Ok(bytes)
+}
+
+/// What makes parts: from where, to where, and whom it tells what came of it.
+#[derive(Clone)]
+pub(super) struct Maker<T> {
+    pub(super) origin: Arc<dyn Origin>,
+    pub(super) outbox: Outbox,
+    pub(super) scanned: Arc<AtomicU64>,
+    pub(super) tell: T,
+}
+
+impl<T: FnOnce(SourceInput) + Send + 'static> Maker<T> {
+    fn sink(&self) -> Sink {
+        let (outbox, scanned) = (self.outbox.clone(), self.scanned.clone());
+        Sink { outbox, parts: PartsDigest::new(), stored: 0, scanned }
+    }
+
+    /// Sends META, CONFIG and DEVICE parts.
+    pub(super) fn state(self) -> io::Result<()> {
+        self.start("state", |origin, sink| {
+            let records = origin.state(sink)?;
+            Ok(SourceInput::StateSent { end: sink.parts.end(), records })
+        })
+    }
+
+    /// Sends what makes the target's memory the VM's.
+    pub(super) fn round(self, have: Option<Blocks>) -> io::Result<()> {
+        self.scanned.store(0, Ordering::Relaxed);
+        self.start("round", move |origin, sink| {
+            let root = origin.round(have.as_ref(), sink)?;
+            Ok(SourceInput::RoundSent { end: sink.parts.end(), stored: sink.stored, root })
+        })
+    }
+
+    fn start(
+        self,
+        name: &str,
+        make: impl FnOnce(&dyn Origin, &mut Sink) -> anyhow::Result<SourceInput> + Send + 'static,
+    ) -> io::Result<()> {
+        let work = move || {
+            let mut sink = self.sink();
+            match make(self.origin.as_ref(), &mut sink) {
+                Ok(input) => (self.tell)(input),
+                // Whoever closed the connection knows why, and so does whoever stops the process.
+                Err(error) if error.is::<Unsent>() || stopped(&error) => {}
+                Err(error) => (self.tell)(SourceInput::Failed(failed(&error))),
+            }
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+    }
+}
+
+fn stopped(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause.is::<Stopped>() || inner.is_some_and(|inner| inner.is::<Stopped>())
+    })
+}
+
+/// What the peer is told of an error of this side.
+pub(super) fn failed(error: &anyhow::Error) -> Trouble {
+    let hint = exit::hints(error).into_iter().next();
+    Trouble { hint, ..trouble(Code::Internal, exit::line(error)) }
+}

@@ -1,0 +1,438 @@
+//! The loop of a target.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use super::door::{Answer, Door};
+use super::keeper::{Job, Keeper, destroy};
+use super::{Check, Clock, Ended, Journal, LAST_WORDS, Starter};
+use crate::core::{self, Code, Outcome, TargetAction as Action, TargetInput as Input, trouble};
+use crate::handover::{self, Guest, TargetPhase};
+use crate::image::{Dir, Options};
+use crate::journal::Kind;
+use crate::link::{self, Held, Link, Unsent};
+use crate::stream::{Item, Message};
+use crate::transport::Connection;
+
+/// What a target has to do its work with.
+pub struct Setup {
+    /// Its directory; without one, only plans are answered.
+    pub dir: Option<Dir>,
+    /// How it keeps what arrives.
+    pub options: Options,
+    /// Its journal, which is in the directory.
+    pub journal: Option<Journal>,
+    /// Starts the VM.
+    pub start: Option<Starter>,
+    /// Looks at what is started, where an earlier process has received it (§7.3).
+    pub check: Option<Check>,
+    /// Program and version, for people.
+    pub producer: String,
+    /// How long a visitor may take to say what it wants.
+    pub timeout: Duration,
+}
+
+/// How sources come.
+pub enum Entrance {
+    /// One is there already, and no other comes.
+    Here(Connection),
+    /// They come, one after another, until the VM is settled; or only one of them.
+    Door {
+        /// Whether the end of the first is the end.
+        once: bool,
+    },
+}
+
+/// What happened.
+enum Event {
+    /// To the connection with this number.
+    Link(u64, link::Event),
+    /// To what that connection had asked for.
+    Kept(u64, Input),
+    /// To the VM.
+    Guest(Guest),
+    /// Somebody came.
+    Came(Connection),
+    /// A person stops this process.
+    Stop,
+}
+
+/// Tells a target who came, and that a person stops it. Cheap to clone.
+#[derive(Clone)]
+pub struct Bell(Sender<Event>);
+
+impl Bell {
+    /// Somebody came. Says whether anybody is there.
+    pub fn ring(&self, connection: Connection) -> bool {
+        self.0.send(Event::Came(connection)).is_ok()
+    }
+
+    /// It is to stop.
+    pub fn stop(&self) {
+        // It may have ended by itself.
+        let _ = self.0.send(Event::Stop);
+    }
+}
+
+/// A target at work.
+pub struct Target {
+    core: core::Target,
+    setup: Setup,
+    keeper: Keeper,
+    door: Door,
+    clock: Clock,
+    tell: Sender<Event>,
+    told: Receiver<Event>,
+    /// The number of the present connection, or of the last one.
+    number: u64,
+    link: Option<Link>,
+    /// Connections that are being closed.
+    closing: Vec<JoinHandle<Option<String>>>,
+    /// Items that came and cannot be handed in yet: a copy does not wait for answers.
+    pending: VecDeque<link::Event>,
+    /// What the part that is being handed in counts for.
+    held: Option<Held>,
+    inputs: VecDeque<Input>,
+    starting: bool,
+    /// This process has received and checked all of what is here.
+    whole: bool,
+    published: bool,
+    /// A copy could not be given its name.
+    unpublished: bool,
+    ended: Option<Outcome>,
+    way: Option<String>,
+}
+
+impl Target {
+    /// A target without a connection.
+    ///
+    /// # Errors
+    /// If there can be no threads.
+    pub fn new(core: core::Target, setup: Setup) -> io::Result<Self> {
+        let (tell, told) = channel();
+        let kept = tell.clone();
+        let kept = move |number, input| {
+            // The loop may have ended.
+            let _ = kept.send(Event::Kept(number, input));
+        };
+        let keeper = Keeper::start(setup.dir.clone(), setup.options.clone(), kept)?;
+        Ok(Self {
+            core,
+            setup,
+            keeper,
+            door: Door::default(),
+            clock: Clock::start(),
+            tell,
+            told,
+            number: 0,
+            link: None,
+            closing: Vec::new(),
+            pending: VecDeque::new(),
+            held: None,
+            inputs: VecDeque::new(),
+            starting: false,
+            whole: false,
+            published: false,
+            unpublished: false,
+            ended: None,
+            way: None,
+        })
+    }
+
+    /// What tells it of the world.
+    #[must_use]
+    pub fn bell(&self) -> Bell {
+        Bell(self.tell.clone())
+    }
+
+    /// The hand-over, if one has begun.
+    #[must_use]
+    pub fn handover(&self) -> Option<&handover::Target> {
+        self.core.handover()
+    }
+
+    /// Does what `replay` of the journal asked for, then answers who comes, until the end.
+    ///
+    /// # Errors
+    /// If there can be no threads.
+    pub fn run(&mut self, entrance: Entrance, first: Vec<handover::Action>) -> io::Result<Ended> {
+        for action in first {
+            self.hand_over(action);
+        }
+        let once = match entrance {
+            Entrance::Here(connection) => {
+                self.connect(connection)?;
+                true
+            }
+            Entrance::Door { once } => once,
+        };
+        let ended = self.turn(once);
+        for closing in self.closing.drain(..) {
+            // What was said last is to arrive before the process ends.
+            self.way = self.way.take().or(closing.join().ok().flatten());
+        }
+        Ok(Ended { outcome: ended, way: self.way.take() })
+    }
+
+    fn connect(&mut self, connection: Connection) -> io::Result<()> {
+        self.number += 1;
+        let (number, tell) = (self.number, self.tell.clone());
+        let tell = move |event| tell.send(Event::Link(number, event)).is_ok();
+        self.link = Some(Link::start(connection, None, tell)?);
+        self.keeper.begin(number);
+        self.pending.clear();
+        self.ended = None;
+        info!(number, "a source is here");
+        self.drive(Input::Connected);
+        Ok(())
+    }
+
+    fn turn(&mut self, once: bool) -> Outcome {
+        loop {
+            if let (Some(outcome), false) = (&self.ended, self.starting) {
+                let outcome = outcome.clone();
+                if once || self.is_over(&outcome) {
+                    return outcome;
+                }
+            }
+            let wait = self.clock.until(self.core.deadline());
+            match self.told.recv_timeout(wait) {
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout) => {
+                    // It is this side that is slow.
+                    if self.link.as_ref().is_some_and(Link::is_full) {
+                        self.drive(Input::Heard);
+                    }
+                    self.drive(Input::Tick);
+                }
+                // This side holds a sender itself.
+                Err(RecvTimeoutError::Disconnected) => self.drive(Input::Stop),
+            }
+            self.resume_reading();
+        }
+    }
+
+    /// Whether nobody has to come any more.
+    fn is_over(&self, outcome: &Outcome) -> bool {
+        let handover = self.core.handover();
+        match outcome {
+            Outcome::Done => self.published || handover.is_some_and(handover::Target::is_settled),
+            Outcome::Back => handover.map(handover::Target::phase) == Some(TargetPhase::Released),
+            Outcome::GivenUp | Outcome::JournalFailed => true,
+            Outcome::Stopped(trouble) => trouble.code == Code::Stopped.name(),
+            _ => false,
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Link(number, event) if number == self.number && self.link.is_some() => {
+                self.pending.push_back(event);
+            }
+            Event::Kept(number, input) if number == self.number && self.link.is_some() => {
+                match input {
+                    Input::Opened { .. } => self.whole = false,
+                    Input::Synced => self.whole = true,
+                    _ => {}
+                }
+                self.drive(input);
+            }
+            Event::Link(..) => {}
+            Event::Kept(_, Input::Failed(trouble)) => {
+                warn!(words = %trouble.words, "what was asked for earlier cannot be done");
+            }
+            Event::Kept(..) => {}
+            Event::Guest(guest) => {
+                self.starting = false;
+                info!(?guest, "the start command has come to an end");
+                self.drive(Input::Handover(handover::Input::Guest(guest)));
+            }
+            Event::Came(connection) if self.link.is_none() && !self.starting => {
+                if let Err(error) = self.connect(connection) {
+                    warn!(%error, "a source cannot be answered");
+                }
+            }
+            Event::Came(connection) => {
+                let (producer, patience) = (self.setup.producer.clone(), self.setup.timeout);
+                let answer = Answer { producer, status: self.core.status(), patience };
+                self.door.answer(connection, answer);
+            }
+            Event::Stop => self.drive(Input::Stop),
+        }
+    }
+
+    /// Hands in what came, as far as it can be taken now.
+    fn resume_reading(&mut self) {
+        while self.core.reads()
+            && self.link.is_some()
+            && let Some(event) = self.pending.pop_front()
+        {
+            self.take_from_link(event);
+        }
+    }
+
+    fn take_from_link(&mut self, event: link::Event) {
+        let input = match event {
+            link::Event::Item(Item::Message(message), held) => {
+                debug!(message = core::name(&message), "heard");
+                drop(held);
+                Input::Message(message)
+            }
+            link::Event::Item(Item::Part(part), held) => {
+                self.held = Some(held);
+                Input::Part(part)
+            }
+            link::Event::Garbled(trouble) => Input::Garbled(trouble),
+            link::Event::Heard => Input::Heard,
+            link::Event::Progress => Input::Progress,
+            link::Event::Closed(closed, why) => {
+                self.way = why;
+                Input::Closed(closed)
+            }
+        };
+        self.drive(input);
+        self.held = None;
+    }
+
+    /// Hands something in, and does all that comes of it.
+    fn drive(&mut self, input: Input) {
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            for action in self.core.handle(self.clock.now(), input) {
+                self.act(action);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let number = self.number;
+        match action {
+            Action::Send(message) => self.send(&message),
+            Action::Open { vm, session } => self.keeper.give(number, Job::Open(vm, session)),
+            Action::Apply(part) => {
+                let held = self.held.take();
+                self.keeper.give(number, Job::Apply(part, held));
+            }
+            Action::EndRound => self.keeper.give(number, Job::EndRound),
+            Action::Keep(part) => {
+                let held = self.held.take();
+                self.keeper.give(number, Job::Keep(part, held));
+            }
+            Action::EndState => self.keeper.give(number, Job::EndState),
+            Action::Sync => self.keeper.give(number, Job::Sync),
+            Action::Publish => {
+                self.published = self.publish();
+                self.unpublished = !self.published;
+            }
+            Action::Handover(action) => self.hand_over(action),
+            Action::Refused(refused) => warn!(%refused, "what was decided cannot be"),
+            Action::End(outcome) => self.end(outcome),
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        info!(?outcome, "the connection has ended");
+        self.keeper.give(self.number, Job::Leave);
+        if let Some(link) = self.link.take() {
+            // Another source may be at the door meanwhile.
+            let close = move || link.close(LAST_WORDS);
+            if let Ok(closing) = thread::Builder::new().name("close".to_owned()).spawn(close) {
+                self.closing.retain(|closing| !closing.is_finished());
+                self.closing.push(closing);
+            }
+        }
+        self.ended = Some(match outcome {
+            Outcome::Done if std::mem::take(&mut self.unpublished) => {
+                let words = "the copy is complete, and its .meta cannot be given its name";
+                Outcome::Stopped(trouble(Code::Internal, words))
+            }
+            outcome => outcome,
+        });
+    }
+
+    fn send(&mut self, message: &Message) {
+        let Some(link) = &self.link else { return };
+        debug!(message = core::name(message), "said");
+        if let Err(Unsent::Message(words)) = link.outbox().message(message) {
+            self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+        }
+    }
+
+    fn hand_over(&mut self, action: handover::Action) {
+        match action {
+            handover::Action::Write(entry) => {
+                // What is kept can be started by people: it has its name before that is said.
+                let named = entry.kind != Kind::Kept || self.publish();
+                let journal = self.setup.journal.as_mut().filter(|_| named);
+                let written = journal.map(|journal| journal.append(entry));
+                let input = match written {
+                    Some(Ok(_)) => {
+                        info!(record = entry.kind.name(), "durable");
+                        handover::Input::Written
+                    }
+                    Some(Err(error)) => {
+                        error!(record = entry.kind.name(), %error, "the journal failed");
+                        handover::Input::WriteFailed
+                    }
+                    None => handover::Input::WriteFailed,
+                };
+                self.inputs.push_back(Input::Handover(input));
+            }
+            handover::Action::Start => self.start(),
+            handover::Action::Destroy => {
+                info!("this copy was given up, and is removed");
+                if self.link.is_some() {
+                    self.keeper.give(self.number, Job::Destroy);
+                } else if let Some(dir) = &self.setup.dir {
+                    destroy(dir);
+                }
+            }
+            handover::Action::Ask(question) => warn!("a person has to decide: {question}"),
+            handover::Action::Halt => error!("nothing more is done: the journal failed"),
+            handover::Action::Keep | handover::Action::Send(_) => {}
+        }
+    }
+
+    fn publish(&self) -> bool {
+        let Some(dir) = &self.setup.dir else { return false };
+        let published = dir.publish();
+        if let Err(trouble) = &published {
+            error!(words = %trouble.words, "the snapshot cannot be given its name");
+        }
+        published.is_ok()
+    }
+
+    /// Gives the snapshot its name, and has a thread start the VM.
+    fn start(&mut self) {
+        let guest = |guest| Input::Handover(handover::Input::Guest(guest));
+        let Some((start, dir)) = self.setup.start.clone().zip(self.setup.dir.clone()) else {
+            return self.inputs.push_back(guest(Guest::NeverRan));
+        };
+        self.starting = true;
+        let tell = self.tell.clone();
+        let check = self.setup.check.clone().filter(|_| !self.whole);
+        let check = check.zip(self.core.handover().map(|it| it.identity().content));
+        let work = move || {
+            let checked = check.map_or(Ok(()), |(check, content)| check(content));
+            let guest = match checked.and_then(|()| dir.publish()) {
+                Ok(()) => start(),
+                Err(trouble) => {
+                    error!(words = %trouble.words, "nothing is started");
+                    Guest::NeverRan
+                }
+            };
+            // The loop waits for it.
+            let _ = tell.send(Event::Guest(guest));
+        };
+        if let Err(error) = thread::Builder::new().name("start".to_owned()).spawn(work) {
+            warn!(%error, "cannot start a thread");
+            self.starting = false;
+            self.inputs.push_back(guest(Guest::NeverRan));
+        }
+    }
+}
