@@ -92,6 +92,16 @@ impl Devices {
     }
 }
 
+impl Devices {
+    /// Writes the characters that wait for the end of their line.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(Sink::flush)
+    }
+}
+
 /// The register of a serial port that a port is.
 fn register(port: u16, base: u16) -> Option<u8> {
     let register = port.checked_sub(base).filter(|register| *register < COM_LEN)?;
