@@ -123,12 +123,25 @@ const SNAPTOOL: &[Row] = &[
     ("cli", &["cmd", "exit", "signal", "text"]),
 ];
 
+const TESTVM: &[Row] = &[
+    ("kvm", &[]),
+    ("guest", &[]),
+    ("pace", &["guest"]),
+    ("device", &["guest"]),
+    ("boot", &["guest", "kvm"]),
+    ("machine", &["boot", "device", "guest", "kvm", "pace"]),
+    ("state", &["device", "kvm", "machine"]),
+    ("control", &["guest", "machine", "state"]),
+    ("cli", &["control", "machine", "state"]),
+];
+
 /// Crates, and those of ours that they may depend on.
 const CRATES: &[Row] = &[
     ("snapfmt", &[]),
     ("snaptool", &["snapfmt"]),
     ("migrate", &["snapfmt"]),
     ("tests-libnv", &[]),
+    ("testvm", &["snapfmt"]),
     ("tests", &["snapfmt", "snaptool", "migrate", "tests-libnv"]),
 ];
 
@@ -274,13 +287,16 @@ fn round(table: &[Row]) -> Vec<String> {
 fn the_tables_have_no_arrows_that_go_round() {
     assert_eq!(round(SNAPFMT), [""; 0]);
     assert_eq!(round(SNAPTOOL), [""; 0]);
+    assert_eq!(round(TESTVM), [""; 0]);
     assert_eq!(round(&[("a", &["b"]), ("b", &["a", "b", "c"])]), ["a -> b", "b -> b", "b -> c"]);
 }
 
 #[test]
 fn arrows_between_modules_point_one_way() {
     let sources = super::sources();
-    for (table, folder) in [(SNAPFMT, "snapfmt/src"), (SNAPTOOL, "snaptool/src")] {
+    let tables =
+        [(SNAPFMT, "snapfmt/src"), (SNAPTOOL, "snaptool/src"), (TESTVM, "tests/testvm/src")];
+    for (table, folder) in tables {
         let mut bad = Vec::new();
         let mut arrows = 0;
         for Source { path, text } in &sources {
@@ -292,7 +308,7 @@ fn arrows_between_modules_point_one_way() {
             arrows += module(file).map_or(0, |module| named(&module, text).len());
         }
         assert!(bad.is_empty(), "arrows that the table does not have:\n{}", bad.join("\n"));
-        assert!(arrows > 50, "{folder}: only {arrows} paths found");
+        assert!(arrows > 20, "{folder}: only {arrows} paths found");
     }
 }
 
@@ -300,7 +316,10 @@ fn arrows_between_modules_point_one_way() {
 fn arrows_between_crates_point_one_way() {
     let crates = CRATES.iter().map(|row| row.0);
     for (name, may_use) in CRATES {
-        let folder = name.replace('-', "/");
+        let folder = match *name {
+            "testvm" => "tests/testvm".to_owned(),
+            name => name.replace('-', "/"),
+        };
         let manifest = super::root().join(folder).join("Cargo.toml");
         let manifest = std::fs::read_to_string(manifest).unwrap();
         assert!(manifest.contains(&format!("\nname = \"{name}\"\n")), "{name}");

@@ -77,7 +77,8 @@ fn run(args: &Args) -> anyhow::Result<End> {
             machine
         }
         Some(base) => {
-            let (machine, _) = state::load(base, &config).context("the state cannot be restored")?;
+            let (machine, _) =
+                state::load(base, &config).context("the state cannot be restored")?;
             machine
         }
     };

@@ -51,7 +51,9 @@ impl Control {
     pub fn serve(&self, machine: &Machine) {
         while machine.ended().is_none() {
             match self.listener.accept().and_then(|(stream, _)| self.one(&stream, machine)) {
-                Err(error) if machine.ended().is_none() => eprintln!("testvm: {}: {error}", self.path.display()),
+                Err(error) if machine.ended().is_none() => {
+                    eprintln!("testvm: {}: {error}", self.path.display())
+                }
                 _ => {}
             }
         }
@@ -66,7 +68,8 @@ impl Control {
 
     fn one(&self, stream: &UnixStream, machine: &Machine) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
-        let command = Command::read(receive(stream)?)?;
+        let Some(message) = receive(stream)? else { return Ok(()) };
+        let command = Command::read(message)?;
         match command.run(machine, &self.vm) {
             Ok(false) => Ok(()),
             Ok(true) => {

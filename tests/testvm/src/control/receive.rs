@@ -7,9 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg};
 use snapfmt::nvlist::{Nvlist, Options, OwnedValue};
 
 /// Bytes of the header of a list.
@@ -38,18 +36,21 @@ impl Message {
     }
 }
 
-/// Receives one list.
-pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Message> {
+/// Receives one list; nothing from a client that leaves without a word.
+pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Option<Message>> {
     let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut header = [0; HEADER];
-    stream.read_exact(&mut header)?;
+    if stream.read(&mut header[..1])? == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut header[1..])?;
     let [magic, _, flags, rest @ ..] = header;
     if magic != MAGIC || flags & BIG_ENDIAN != 0 {
         return Err(wrong("not a list of this byte order"));
     }
     let (words, _) = rest.as_chunks();
-    let [count, size] = [words.first(), words.get(1)]
-        .map(|word| word.map_or(0, |word| u64::from_le_bytes(*word)));
+    let [count, size] =
+        [words.first(), words.get(1)].map(|word| word.map_or(0, |word| u64::from_le_bytes(*word)));
     if size > LONGEST || count > DESCRIPTORS {
         return Err(wrong("the list is too long"));
     }
@@ -62,7 +63,7 @@ pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Message> {
     }
     let list = Nvlist::unpack(&bytes, &Options::new().descriptors(count));
     let list = list.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(Message { list, descriptors })
+    Ok(Some(Message { list, descriptors }))
 }
 
 /// Receives one package of descriptors: they come with a byte that says nothing.

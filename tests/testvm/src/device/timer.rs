@@ -24,6 +24,6 @@ impl Timer {
     pub fn value(&self) -> u32 {
         let ticks = self.since.elapsed().as_nanos() * FREQUENCY / 1_000_000_000;
         // It counts modulo 2^32.
-        self.base.wrapping_add((ticks & u128::from(u32::MAX)) as u32)
+        self.base.wrapping_add(ticks as u32)
     }
 }

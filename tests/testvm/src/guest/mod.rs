@@ -17,7 +17,9 @@ pub mod layout;
 mod program;
 mod status;
 
-use layout::{CONSTANT_END, ENTRY, LAPIC, LARGE, MAX_VCPUS, PAGE, PROGRAM, TABLES, UNCACHED, field};
+use layout::{
+    CONSTANT_END, ENTRY, LAPIC, LARGE, MAX_VCPUS, PAGE, PROGRAM, TABLES, UNCACHED, field,
+};
 
 pub use status::{Beat, Status};
 
@@ -124,7 +126,7 @@ fn control(vcpu: u32, base: u64, pages: u64) -> Vec<u8> {
 
 /// A step that visits each of so many pages once, and neighbours not after each other.
 fn stride(pages: u64) -> u64 {
-    let near = (pages as f64 * 0.618) as u64;
+    let near = pages * 618 / 1000;
     (near.max(1)..pages).find(|&step| divisor(step, pages) == 1).unwrap_or(1)
 }
 

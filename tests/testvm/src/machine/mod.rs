@@ -136,7 +136,6 @@ impl Machine {
     }
 
     /// Its devices.
-    #[must_use]
     pub fn devices(&self) -> MutexGuard<'_, Devices> {
         lock(&self.shared.devices)
     }

@@ -74,5 +74,5 @@ fn work(shared: &Shared, slot: &Slot) -> u32 {
 fn clock() -> u32 {
     let now = clock_gettime(ClockId::Monotonic);
     let microseconds = now.tv_sec.wrapping_mul(1_000_000).wrapping_add(now.tv_nsec / 1000);
-    (microseconds & i64::from(u32::MAX)) as u32
+    microseconds.cast_unsigned() as u32
 }

@@ -81,15 +81,8 @@ const MSRS: [(&str, Msr); 3] = [
 ];
 
 /// The elements of `guest_msrs`, in order.
-const GUEST_MSRS: [Msr; 7] = [
-    Msr::Lstar,
-    Msr::Cstar,
-    Msr::Star,
-    Msr::SfMask,
-    Msr::KernelGsBase,
-    Msr::Pat,
-    Msr::TscAux,
-];
+const GUEST_MSRS: [Msr; 7] =
+    [Msr::Lstar, Msr::Cstar, Msr::Star, Msr::SfMask, Msr::KernelGsBase, Msr::Pat, Msr::TscAux];
 
 /// Software state. `exitinfo` tells what a virtual CPU does that was suspended.
 pub(super) fn write_vm(cpus: &[CpuState], ncpus: u32) -> Result<Record, StateError> {

@@ -10,10 +10,11 @@ const SLOT: usize = 4169;
 
 const TIMER_CURRENT: usize = 0x390;
 const TIMER_DIVIDER: usize = 0x3e0;
-const VERSION: usize = 0x30;
 
-/// The version that bhyve's local APIC has: its kernel gives its own, whatever is restored.
-const BHYVE_VERSION: u32 = 0x0006_0010;
+/// Registers that KVM's local APIC has not as bhyve's has them, with what bhyve's hold after a
+/// reset: the version, and the entry for corrected machine checks, which is masked. The guest
+/// cannot change either.
+const OTHERWISE: [(usize, u32); 2] = [(0x30, 0x0006_0010), (0x2f0, 0x0001_0000)];
 
 /// One tick of the timer, undivided, in 2^-64 s: bhyve's runs at 128 MiHz.
 const TICK: u64 = 1 << 37;
@@ -26,7 +27,9 @@ pub(super) fn write(cpus: &[CpuState], ncpus: u32) -> Result<Record, StateError>
     for (vcpu, cpu) in (0..).zip(cpus) {
         let one = (Some(vcpu), 0);
         let mut page = cpu.clone();
-        page.set_apic(VERSION, BHYVE_VERSION);
+        for (register, value) in OTHERWISE {
+            page.set_apic(register, value);
+        }
         record.copy("lapic", one, &page.lapic)?;
         let tick = TICK * divider(page.apic(TIMER_DIVIDER));
         record.set("vlapic->timer_freq_bt.frac", one, tick)?;
@@ -38,19 +41,21 @@ pub(super) fn write(cpus: &[CpuState], ncpus: u32) -> Result<Record, StateError>
 }
 
 pub(super) fn read(record: &Read<'_>, vcpu: u32, cpu: &mut CpuState) -> Result<(), StateError> {
-    let version = cpu.apic(VERSION);
+    let own = OTHERWISE.map(|(register, _)| (register, cpu.apic(register)));
     let page = record.bytes("lapic", (Some(vcpu), 0))?;
     for (byte, value) in cpu.lapic.iter_mut().zip(page) {
         *byte = *value;
     }
-    cpu.set_apic(VERSION, version);
+    for (register, value) in own {
+        cpu.set_apic(register, value);
+    }
     Ok(())
 }
 
 /// What a value of the divide configuration register divides by.
 const fn divider(value: u32) -> u64 {
     let code = value & 3 | (value >> 1 & 4);
-    1 << (code + 1 & 7)
+    1 << ((code + 1) & 7)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(super) fn text(name: &str, ncpus: u32, memory: u64, records: &[Record]) -> S
     };
     let (kern, devices) = (list(Section::Kern), list(Section::Device));
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "  \"kern_structs\": [\n{kern}\n  ],\n  \"devices\": [\n{devices}\n  ]}}");
+    let _ =
+        writeln!(text, "  \"kern_structs\": [\n{kern}\n  ],\n  \"devices\": [\n{devices}\n  ]}}");
     text
 }

@@ -21,8 +21,7 @@ const UART: usize = 42;
 /// Vendor, device, command and status, revision, class, as bhyve has them.
 const HOSTBRIDGE_CONFIG: [(usize, u16); 5] =
     [(0, 0x1275), (2, 0x1275), (4, 0), (0x0a, 0x0600), (0x0e, 0)];
-const LPC_CONFIG: [(usize, u16); 5] =
-    [(0, 0x8086), (2, 0x7000), (4, 0), (0x0a, 0x0601), (0x0e, 0)];
+const LPC_CONFIG: [(usize, u16); 5] = [(0, 0x8086), (2, 0x7000), (4, 0), (0x0a, 0x0601), (0x0e, 0)];
 
 type Byte = fn(&mut Uart) -> &mut u8;
 

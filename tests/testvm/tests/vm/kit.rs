@@ -14,16 +14,16 @@ use testvm::guest::Beat;
 use testvm::machine::{Config, Machine};
 
 /// The name of the virtual machine.
-pub const NAME: &str = "guest";
+pub(crate) const NAME: &str = "guest";
 
 /// Bytes of its memory.
-pub const MEMORY: u64 = 8 << 20;
+pub(crate) const MEMORY: u64 = 8 << 20;
 
 /// How long anything may take: far longer than it does on any machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Says why nothing can be tested here, if so.
-pub fn skipped() -> bool {
+pub(crate) fn skipped() -> bool {
     let why = testvm::kvm::available();
     if let Some(why) = &why {
         println!("skipped: there is no virtual machine here: {why}");
@@ -32,7 +32,7 @@ pub fn skipped() -> bool {
 }
 
 /// Waits for something to become true.
-pub fn wait(what: &str, mut is: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut is: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is() {
         assert!(begin.elapsed() < LIMIT, "waited too long for {what}");
@@ -41,7 +41,7 @@ pub fn wait(what: &str, mut is: impl FnMut() -> bool) {
 }
 
 /// A machine in this process, whose guest runs.
-pub fn machine(ncpus: u32, serial: &Path, rate: Option<u64>) -> Machine {
+pub(crate) fn machine(ncpus: u32, serial: &Path, rate: Option<u64>) -> Machine {
     let serial = Some(serial.to_owned());
     let config = Config { ncpus, memory: MEMORY, serial, rate, ..Default::default() };
     let machine = Machine::new(&config).unwrap();
@@ -51,7 +51,7 @@ pub fn machine(ncpus: u32, serial: &Path, rate: Option<u64>) -> Machine {
 }
 
 /// Waits until each virtual CPU has made so many sweeps more.
-pub fn sweeps(machine: &Machine, more: u64) {
+pub(crate) fn sweeps(machine: &Machine, more: u64) {
     for vcpu in 0..machine.ncpus() {
         let sweeps = || machine.status(vcpu).unwrap().sweeps;
         let begin = sweeps();
@@ -63,30 +63,40 @@ pub fn sweeps(machine: &Machine, more: u64) {
 }
 
 /// Violations that the guest has found, on all virtual CPUs.
-pub fn violations(machine: &Machine) -> u64 {
+pub(crate) fn violations(machine: &Machine) -> u64 {
     (0..machine.ncpus()).map(|vcpu| machine.status(vcpu).unwrap().violations).sum()
 }
 
 /// What the guest said at a serial port.
-pub fn said(serial: &Path, port: u32) -> String {
+pub(crate) fn said(serial: &Path, port: u32) -> String {
     std::fs::read_to_string(serial.join(format!("com{port}"))).unwrap_or_default()
 }
 
 /// The reports of a virtual CPU.
-pub fn beats(serial: &Path, vcpu: u32) -> Vec<Beat> {
+pub(crate) fn beats(serial: &Path, vcpu: u32) -> Vec<Beat> {
     said(serial, vcpu + 1).lines().filter_map(Beat::parse).collect()
 }
 
 /// A machine in a process of its own.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     folder: PathBuf,
 }
 
 impl Process {
     /// Starts it in a folder, and waits until it listens.
-    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut process = Self::begin(folder, arguments);
         // A socket that an earlier process left refuses.
+        wait("the control socket", || {
+            assert_eq!(process.child.try_wait().unwrap(), None);
+            process.connect().is_ok()
+        });
+        process
+    }
+
+    /// Starts it in a folder.
+    pub(crate) fn begin(folder: &Path, arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_testvm"))
             .args(["--run-dir", "."])
             .args(["--serial", "."])
@@ -95,20 +105,25 @@ impl Process {
             .current_dir(folder)
             .spawn()
             .unwrap();
-        let mut process = Self { child, folder: folder.to_owned() };
-        wait("the control socket", || {
-            assert_eq!(process.child.try_wait().unwrap(), None);
-            process.connect().is_ok()
-        });
-        process
+        Self { child, folder: folder.to_owned() }
     }
 
     fn connect(&self) -> std::io::Result<UnixStream> {
         UnixStream::connect(self.folder.join(NAME))
     }
 
+    /// Sends bytes that may be anything, and leaves.
+    pub(crate) fn say(&self, bytes: &[u8]) {
+        self.connect().unwrap().write_all(bytes).unwrap();
+    }
+
+    /// Asks it to end with its state in files.
+    pub(crate) fn suspend(&self, folder: &Path, base: &str) {
+        self.checkpoint(folder, base, true);
+    }
+
     /// Sends a request, as bhyvectl does.
-    pub fn ask(&self, list: &Nvlist, descriptor: Option<BorrowedFd<'_>>) {
+    pub(crate) fn ask(&self, list: &Nvlist, descriptor: Option<BorrowedFd<'_>>) {
         let mut stream = self.connect().unwrap();
         stream.write_all(&list.pack_to_send().unwrap()).unwrap();
         if let Some(descriptor) = descriptor {
@@ -122,7 +137,7 @@ impl Process {
     }
 
     /// Asks for a checkpoint into a folder.
-    pub fn checkpoint(&self, folder: &Path, base: &str, suspend: bool) {
+    pub(crate) fn checkpoint(&self, folder: &Path, base: &str, suspend: bool) {
         let list = Nvlist::builder()
             .string("cmd", "checkpoint")
             .string("filename", base)
@@ -135,7 +150,7 @@ impl Process {
     }
 
     /// Waits until it ends.
-    pub fn ended(mut self) -> ExitStatus {
+    pub(crate) fn ended(mut self) -> ExitStatus {
         let mut status = None;
         wait("the end of the process", || {
             status = self.child.try_wait().unwrap();
