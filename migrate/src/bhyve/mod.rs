@@ -20,6 +20,7 @@ pub mod primitives;
 pub mod protocol;
 #[cfg(test)]
 mod tests;
+pub mod vmm;
 pub mod watch;
 
 pub use self::ask::{Failed, Listener, ask};

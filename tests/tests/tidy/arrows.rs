@@ -136,6 +136,7 @@ const MIGRATE: &[Row] = &[
     ("handover", &["identity", "journal"]),
     ("vm", &["handover"]),
     ("bhyve", &["msgio"]),
+    ("bhyve::vmm", &[]),
     ("bhyve::primitives", &["bhyve", "msgio", "vm"]),
     ("note", &["identity"]),
     ("stream", &["handover", "identity"]),
