@@ -235,6 +235,6 @@ pub enum Outcome {
     Peer(Trouble),
     /// Only a person can decide.
     Ask(handover::Question),
-    /// The journal failed: a restart reads what it holds.
+    /// The journal failed: this process has to end, and the next one reads what it holds.
     JournalFailed,
 }

@@ -35,6 +35,16 @@ pub(crate) enum Todo {
     Target(TargetAction),
 }
 
+impl Todo {
+    /// A person was told that it cannot be.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Source(SourceAction::Refused(_)) | Self::Target(TargetAction::Refused(_))
+        )
+    }
+}
+
 /// What is handed to one of them.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {

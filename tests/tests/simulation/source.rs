@@ -12,6 +12,7 @@ use migrate::stream::message::{Facts, Finding, Host as HostFacts, Message, Needs
 
 use crate::disk::{File, JournalFile};
 use crate::image::{BLOCK, Image};
+use crate::laws;
 use crate::process::{Host, Input, Machine, Process, Sending, Todo};
 use crate::variant::Variant;
 use crate::world::{Ctx, TIMEOUT};
@@ -26,8 +27,9 @@ pub(crate) fn judge(_: &HostFacts, _: &Needs, _: &HostFacts) -> Vec<Finding> {
 pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
     let syncs = ctx.variant != Variant::NeverSyncsJournals;
     let storage = JournalFile { disk: host.disk.clone(), syncs };
-    let (journal, contents) = Journal::open(storage).ok()?;
-    let (handover, first) = handover::Source::replay(&contents.records).unwrap().unzip();
+    let (journal, contents) = laws::opened(Journal::open(storage), ctx)?;
+    let replayed = handover::Source::replay(&contents.records);
+    let (handover, first) = laws::replayed(replayed, ctx).unzip();
     let noted = note(host.disk.borrow().seen(File::Note));
     let known = handover.as_ref().map(handover::Source::identity);
     let (session, epoch) = known.map(|it| (it.session, it.epoch)).or(noted).unwrap_or_else(|| {

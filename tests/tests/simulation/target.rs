@@ -65,9 +65,9 @@ impl Note {
 pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
     let syncs = ctx.variant != Variant::NeverSyncsJournals;
     let storage = JournalFile { disk: host.disk.clone(), syncs };
-    let (journal, contents) = Journal::open(storage).ok()?;
-    let replayed = handover::Target::replay(&contents.records, ctx.plan).unwrap();
-    let (handover, first) = replayed.unzip();
+    let (journal, contents) = laws::opened(Journal::open(storage), ctx)?;
+    let replayed = handover::Target::replay(&contents.records, ctx.plan);
+    let (handover, first) = laws::replayed(replayed, ctx).unzip();
     let note = Note::read(host.disk.borrow().seen(File::Note));
     let vm = ctx.image.vm.clone();
     let config = TargetConfig {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use migrate::core::{Now, Outcome};
 use migrate::handover::{Guest as Truth, Input as Ownership, Plan, Question, Resolve};
-use migrate::journal::{Evidence, Kind, read};
+use migrate::journal::{Evidence, Kind};
 use tests::machine::{BOTH, Who};
 
 use crate::disk::File;
@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::image::{self, Image};
 use crate::laws;
 use crate::link::Link;
-use crate::process::{Host, Input};
+use crate::process::{Host, Input, Todo};
 use crate::rng::Rng;
 use crate::target::Note;
 use crate::variant::Variant;
@@ -131,7 +131,7 @@ impl World {
             disk.put(File::State, &image::pack(&older.records));
             disk.put(File::Note, &Note::COPY.bytes());
         }
-        let (faults, listens) = (rng.below(8), rng.chance(50));
+        let (faults, listens) = (rng.below(10), rng.chance(50));
         let ctx = Ctx {
             now: Now::ZERO,
             rng,
@@ -165,6 +165,10 @@ impl World {
             self.go_wrong();
             let events = self.events();
             if events.is_empty() {
+                let launching = BOTH.map(|who| self.host(who).guest.launching);
+                if launching.contains(&true) {
+                    continue;
+                }
                 if self.is_over() {
                     laws::end(self);
                     break;
@@ -218,7 +222,8 @@ impl World {
         if !self.ctx.rng.chance(if close { 8 } else { 1 }) {
             return;
         }
-        let fault = Fault::draw(&mut self.ctx.rng);
+        let launching = BOTH.into_iter().find(|&who| self.host(who).guest.launching);
+        let fault = Fault::draw(&mut self.ctx.rng, launching);
         if fault.happens(self) {
             self.ctx.show(|| format!("FAULT {fault:?}"));
             self.faults -= 1;
@@ -272,7 +277,8 @@ impl World {
             Who::Source => (&self.source, false),
             Who::Target => (&self.target, self.listens),
         };
-        if host.guest.launching {
+        // It takes its time, unless nothing else happens.
+        if host.guest.launching && self.ctx.rng.chance(20) {
             events.push(Event::GuestRuns(who));
         }
         let Some(process) = &host.process else {
@@ -298,6 +304,8 @@ impl World {
         let idle = process.todo.is_empty() && !host.guest.launching && !process.linked;
         let question = process.machine.question();
         let guest = question == Some(Question::GuestUnknown);
+        // What the journal holds is known only to the next process.
+        let listens = listens && question != Some(Question::JournalFailed);
         let asks = guest || other_is_gone && who_can_decide(process.machine.phase().as_str());
         if idle && asks && !process.answered {
             events.push(Event::Person(who));
@@ -439,11 +447,10 @@ impl World {
         let over = process.over.clone();
         let name = format!("{over:?}").split(['{', '(']).nth(1).unwrap_or("none").trim().to_owned();
         let done = matches!(over, Some(Outcome::Done | Outcome::Back | Outcome::GivenUp));
-        if who == Who::Source && done || other_is_gone && process.answered {
+        if process.machine.question() == Some(Question::JournalFailed) {
+            // What it holds is for the next process to find out.
+        } else if who == Who::Source && done || other_is_gone {
             host.finished = over.or(Some(Outcome::Back));
-        } else if other_is_gone {
-            // Nothing was ever offered, or all was settled before.
-            host.finished = Some(Outcome::Back);
         }
         *self.ctx.counts.outcomes.entry(format!("{who:?} {name}")).or_default() += 1;
     }
@@ -462,21 +469,24 @@ impl World {
     /// A person, or a driver that looks, says what is true.
     fn person(&mut self, who: Who) {
         let ran = self.host(who).guest.has_run;
+        let alone = self.host(who.other()).dead;
         let Some(process) = &mut self.host(who).process else { return };
-        process.answered = true;
         let question = process.machine.question();
+        if question == Some(Question::MayBeStale) {
+            process.answered = true;
+            return self.boot(who);
+        }
         let answer = match question {
             Some(Question::GuestUnknown) if ran => Ownership::Guest(Truth::Ran),
-            Some(Question::GuestUnknown) => Ownership::Guest(Truth::NeverRan),
-            Some(Question::MayBeStale) => return self.boot(who),
-            Some(_) => {
-                process.answered = false;
-                Ownership::Resolve(Resolve::Claim(Evidence::PeerIsOff))
-            }
+            Some(Question::GuestUnknown) if !alone => Ownership::Guest(Truth::NeverRan),
+            Some(_) => Ownership::Resolve(Resolve::Claim(Evidence::PeerIsOff)),
             None => Ownership::Resolve(Resolve::Back),
         };
         self.ctx.show(|| format!("{who:?} is asked {question:?}: {answer:?}"));
         self.tell(who, Input::Handover(answer));
+        let Some(process) = &mut self.host(who).process else { return };
+        // Whom it does not help asks again after the next connection.
+        process.answered = process.todo.iter().all(Todo::is_refusal);
     }
 
     /// A claimed VM is started: from its snapshot if it never ran at the peer, else from its disks.
@@ -535,13 +545,12 @@ impl World {
 
     /// Where no copy goes with it that is the last one.
     pub(crate) fn gone(&mut self, who: Who) -> bool {
-        let last = |host: &Host| {
-            let journal = host.disk.borrow().durable(File::Journal).to_vec();
-            read(&journal).ok().and_then(|it| it.records.last().map(|record| record.entry.kind))
-        };
+        let last = |host: &Host| laws::last(host.disk.borrow().durable(File::Journal));
         let may = match who {
-            // It holds nothing but a copy, or the disks are left.
-            Who::Target => self.source.files && !matches!(last(&self.source), Some(Kind::Done)),
+            Who::Target => {
+                !self.target.guest.has_run
+                    && !matches!(last(&self.target), Some(Kind::Kept | Kind::Settled))
+            }
             Who::Source => matches!(last(&self.target), Some(Kind::Ready | Kind::Owner)),
         };
         let may = may && !self.host(who.other()).dead && !self.host(who).dead;
