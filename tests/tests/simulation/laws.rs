@@ -1,5 +1,6 @@
 //! What must hold, whatever fails.
 
+use migrate::core::Outcome;
 use migrate::handover::{Implausible, Question, Standing};
 use migrate::journal::{Error, Kind, read};
 
@@ -18,6 +19,17 @@ pub(crate) const DAMAGED: &str = "no crash makes a journal unreadable";
 pub(crate) const DEAD_END: &str = "no state without a way out";
 pub(crate) const ONE_OWNER: &str = "in the end exactly one owner, running or kept";
 pub(crate) const NEEDLESS: &str = "nobody is asked about a dispute where nobody claimed";
+
+pub(crate) const REFUSED: &str = "two machines as they should be never refuse each other";
+
+/// A connection ended like this. What drivers, disks and the network do is another matter.
+pub(crate) fn ended(outcome: &Outcome, ctx: &mut Ctx) {
+    if let Outcome::Stopped(trouble) | Outcome::Peer(trouble) = outcome {
+        let never = ["busy", "content", "facts", "order", "session", "state", "version"];
+        ctx.demand(!never.contains(&trouble.code.as_str()), REFUSED);
+        *ctx.counts.codes.entry(trouble.code.clone()).or_default() += 1;
+    }
+}
 
 /// What has to be true of every world.
 pub(crate) fn check(world: &mut World) {

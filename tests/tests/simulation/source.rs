@@ -55,16 +55,23 @@ pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
         overrides: Vec::new(),
         handover,
     };
-    let config = SourceConfig {
-        task: Task::Migrate(Box::new(migration)),
-        producer: "simulation".to_owned(),
-        timeout: TIMEOUT,
-        judge,
-    };
-    let mut process = Process::new(Machine::Source(Box::new(Source::new(config))), journal);
+    let mut process = Process::new(machine(Task::Migrate(Box::new(migration))), journal);
     let first = first.unwrap_or_default().into_iter().map(Action::Handover).map(Todo::Source);
     process.todo.extend(first);
     Some(process)
+}
+
+fn machine(task: Task) -> Machine {
+    let producer = "simulation".to_owned();
+    let config = SourceConfig { task, producer, timeout: TIMEOUT, judge };
+    Machine::Source(Box::new(Source::new(config)))
+}
+
+/// A process that gives a copy; it leaves the journal alone.
+pub(crate) fn copies(host: &Host, ctx: &Ctx) -> Process {
+    let storage = JournalFile { disk: host.disk.clone(), syncs: true };
+    let (journal, _) = Journal::open(storage).unwrap();
+    Process::new(machine(Task::Copy(ctx.image.vm.clone())), journal)
 }
 
 /// Session and epoch of a note, if there is one.

@@ -120,7 +120,11 @@ fn act(host: &mut Host, ctx: &mut Ctx, action: Action) {
             (process.taking, process.over) = (None, Some(outcome));
             None
         }
-        Action::Publish | Action::Refused(_) => None,
+        Action::Publish => {
+            host.published = true;
+            None
+        }
+        Action::Refused(_) => None,
     };
     if let (Some(answer), Some(process)) = (answer, &mut host.process) {
         process.feed(ctx, answer.map_or_else(Input::Failed, Input::Target));
@@ -141,8 +145,8 @@ fn open(
     let before = Note::read(host.disk.borrow().seen(File::Note));
     let len = vm.memory.size() as usize;
     let mut ram = host.disk.borrow().seen(File::Ram).to_vec();
-    if before.is_none() || ram.len() != len {
-        // It is made at its full length, as a file with a hole is.
+    if before.is_none() || ram.len() != len || session.is_none() {
+        // It is made at its full length, as a file with a hole is. A copy begins with nothing.
         ram = vec![0; len];
         host.disk.borrow_mut().put(File::Ram, &ram);
     } else if before.is_some_and(|note| note.doubtful) && ctx.variant != Variant::SyncsAgain {

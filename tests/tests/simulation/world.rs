@@ -41,6 +41,10 @@ pub(crate) struct Counts {
     pub(crate) doubted: u64,
     pub(crate) connections: u64,
     pub(crate) faults: BTreeMap<String, u64>,
+    /// Calls to disks that failed, or in which the process died.
+    pub(crate) failed_calls: u64,
+    /// Codes of ERROR.
+    pub(crate) codes: BTreeMap<String, u64>,
     pub(crate) outcomes: BTreeMap<String, u64>,
     /// Phases of both hand-overs together.
     pub(crate) phases: BTreeMap<(String, String), u64>,
@@ -131,7 +135,8 @@ impl World {
             disk.put(File::State, &image::pack(&older.records));
             disk.put(File::Note, &Note::COPY.bytes());
         }
-        let (faults, listens) = (rng.below(10), rng.chance(50));
+        let most = if rng.chance(20) { 25 } else { 9 };
+        let (faults, listens) = (rng.below(most), rng.chance(50));
         let ctx = Ctx {
             now: Now::ZERO,
             rng,
@@ -171,6 +176,8 @@ impl World {
                 }
                 if self.is_over() {
                     laws::end(self);
+                    let calls = BOTH.map(|who| self.host(who).disk.borrow().failed);
+                    self.ctx.counts.failed_calls = calls.iter().sum();
                     break;
                 }
                 self.wait();
@@ -219,7 +226,7 @@ impl World {
             let hands = host.process.as_ref().is_some_and(|it| it.machine.is_handing_over());
             hands || host.guest.launching
         });
-        if !self.ctx.rng.chance(if close { 8 } else { 1 }) {
+        if !self.ctx.rng.chance(if close { 12 } else { 2 }) {
             return;
         }
         let launching = BOTH.into_iter().find(|&who| self.host(who).guest.launching);
@@ -399,7 +406,9 @@ impl World {
         };
         let Some(process) = &mut host.process else { return };
         if !bytes.is_empty() {
-            return process.receive(ctx, &bytes);
+            let left = process.receive(ctx, &bytes);
+            assert!(left.is_empty() || process.machine.is_apart(), "a migration is always read");
+            return;
         }
         match who {
             Who::Source => source::ended(process, ctx),
@@ -418,9 +427,9 @@ impl World {
             }
             process.linked = false;
             let mut out = std::mem::take(&mut process.out);
-            let outcome = format!("{:?}", process.over);
-            let outcome: String = outcome.chars().take_while(|&c| c != '{').take(60).collect();
-            self.ctx.show(|| format!("{who:?} ends: {outcome}"));
+            let Some(outcome) = process.over.clone() else { continue };
+            self.ctx.show(|| format!("{who:?} ends: {outcome:?}"));
+            laws::ended(&outcome, &mut self.ctx);
             let Some(link) = &mut self.link else { continue };
             *link.used_by(who) = false;
             let pipe = link.to(who.other());
