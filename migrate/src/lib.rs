@@ -11,13 +11,15 @@
 //!   journal::Storage ──▶ journal::Journal ───┘
 //! ```
 //!
-//! Arrows between modules point one way: `identity <- journal <- handover <- stream`. The state
-//! machines do no I/O, have no clock and draw no random numbers, nor does [`stream`], which is what
-//! two hosts say to each other, as bytes; [`journal::File`] is the only thing here that touches a
-//! disk.
+//! Around them, [`core::Source`] and [`core::Target`] decide what is said when on a connection, in
+//! the same way; [`stream`] is what two hosts say to each other, as bytes (`spec/stream.md`).
 //!
-//! What exists is the core: who owns a VM, the journal that remembers it, the proof in `tests`, and
-//! the codec of the stream. There is no transport yet, and no command.
+//! Arrows between modules point one way: `identity <- journal <- handover <- stream <- core`. None
+//! of them does I/O, has a clock or draws random numbers; [`journal::File`] is the only thing here
+//! that touches a disk.
+//!
+//! What exists is the core: who owns a VM, the journal that remembers it, the stream, the order of
+//! things on it, and the proofs in `tests`. There is no transport yet, and no command.
 
 pub mod core;
 pub mod handover;

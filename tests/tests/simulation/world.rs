@@ -25,7 +25,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// More would be a loop.
 const STEPS: u64 = 60_000;
 /// What a process takes in before it reads on.
-const TODO: usize = 12;
+const BACKLOG: usize = 12;
 /// What a source has ready to be sent before it reads on.
 const OUT: usize = 96 << 10;
 
@@ -304,7 +304,7 @@ impl World {
             if !process.out.is_empty() && (reads || pipe.bytes.len() < (64 << 10)) {
                 events.push(Event::Flush(who));
             }
-            if link.to(who).gives(now) && process.todo.len() < TODO {
+            if link.to(who).gives(now) && process.todo.len() < BACKLOG {
                 events.push(Event::Deliver(who));
             }
         }
@@ -316,12 +316,12 @@ impl World {
         let asks = guest || other_is_gone && who_can_decide(process.machine.phase().as_str());
         if idle && asks && !process.answered {
             events.push(Event::Person(who));
-        } else if idle && process.over.is_some() && !listens && !host.keeps {
-            events.push(Event::Exit(who));
-        } else if idle && other_is_gone && !host.keeps {
-            events.push(Event::Exit(who));
-        } else if idle && settled && who == Who::Target {
-            events.push(Event::Exit(who));
+        } else if idle && !host.keeps {
+            let ends = process.over.is_some() && !listens;
+            let unused = other_is_gone || settled && who == Who::Target;
+            if ends || unused {
+                events.push(Event::Exit(who));
+            }
         }
     }
 
