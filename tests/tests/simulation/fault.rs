@@ -36,9 +36,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// One of all, each side alike.
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    /// One of all, each side alike; a start command that is at work draws some of them to it.
+    pub(crate) fn draw(rng: &mut Rng, launching: Option<Who>) -> Self {
         let who = BOTH[rng.index(2)];
+        match (launching, rng.below(6)) {
+            (Some(who), 0) => return Self::StartFails(who),
+            (Some(who), 1) => return Self::StartUnknown(who),
+            _ => {}
+        }
         match rng.below(26) {
             0..=2 => Self::Kill(who),
             3..=5 => Self::DieInCall(who),
@@ -65,6 +70,12 @@ impl Fault {
 
     /// Whether it could happen.
     pub(crate) fn happens(self, world: &mut World) -> bool {
+        // Giving up the copy here is no failure, but a decision for the one there.
+        if let Self::StartFails(who) | Self::Back(who) = self
+            && world.host(who.other()).dead
+        {
+            return false;
+        }
         match self {
             Self::Kill(who) => world.host(who).process.is_some() && world.kill(who, false),
             Self::DieInCall(who) => {

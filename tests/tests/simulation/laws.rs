@@ -1,7 +1,8 @@
 //! What must hold, whatever fails.
 
-use migrate::handover::{Question, Standing};
-use migrate::journal::{Kind, read};
+use migrate::core::Outcome;
+use migrate::handover::{Implausible, Question, Standing};
+use migrate::journal::{Error, Kind, read};
 
 use crate::disk::File;
 use crate::process::Host;
@@ -14,9 +15,21 @@ pub(crate) const SAME_CONTENT: &str = "what is started has exactly the content o
 pub(crate) const STALE: &str = "never a start from RAM older than its disks";
 pub(crate) const NO_COPY: &str = "never zero copies";
 pub(crate) const NOT_DURABLE: &str = "READY implies that all of it is durable";
+pub(crate) const DAMAGED: &str = "no crash makes a journal unreadable";
 pub(crate) const DEAD_END: &str = "no state without a way out";
 pub(crate) const ONE_OWNER: &str = "in the end exactly one owner, running or kept";
 pub(crate) const NEEDLESS: &str = "nobody is asked about a dispute where nobody claimed";
+
+pub(crate) const REFUSED: &str = "two machines as they should be never refuse each other";
+
+/// A connection ended like this. What drivers, disks and the network do is another matter.
+pub(crate) fn ended(outcome: &Outcome, ctx: &mut Ctx) {
+    if let Outcome::Stopped(trouble) | Outcome::Peer(trouble) = outcome {
+        let never = ["busy", "content", "facts", "order", "session", "state", "version"];
+        ctx.demand(!never.contains(&trouble.code.as_str()), REFUSED);
+        *ctx.counts.codes.entry(trouble.code.clone()).or_default() += 1;
+    }
+}
 
 /// What has to be true of every world.
 pub(crate) fn check(world: &mut World) {
@@ -24,7 +37,7 @@ pub(crate) fn check(world: &mut World) {
     ctx.demand(!(source.guest.running && target.guest.running), TWO_RUNNING);
     let owners = (source.standing(), target.standing());
     ctx.demand(owners != (Standing::Owner, Standing::Owner), TWO_OWNERS);
-    if source.process.is_none() && owners.1 == Standing::Owner {
+    if source.process.is_none() && !source.dead && owners.1 == Standing::Owner {
         // What its next process would make of its journal before it has heard anything.
         let seen = last(source.disk.borrow().seen(File::Journal));
         ctx.demand(seen.is_some_and(|kind| kind != Kind::Suspended), TWO_OWNERS);
@@ -44,8 +57,20 @@ pub(crate) fn check(world: &mut World) {
 }
 
 /// The kind of the last record of a journal.
-fn last(journal: &[u8]) -> Option<Kind> {
-    read(journal).unwrap().records.last().map(|record| record.entry.kind)
+pub(crate) fn last(journal: &[u8]) -> Option<Kind> {
+    read(journal).ok()?.records.last().map(|record| record.entry.kind)
+}
+
+/// A journal was opened, or could not be.
+pub(crate) fn opened<T>(opened: Result<T, Error>, ctx: &mut Ctx) -> Option<T> {
+    ctx.demand(!matches!(opened, Err(Error::Damaged(_))), DAMAGED);
+    opened.ok()
+}
+
+/// A journal was replayed, or could not be.
+pub(crate) fn replayed<T>(replayed: Result<Option<T>, Implausible>, ctx: &mut Ctx) -> Option<T> {
+    ctx.demand(replayed.is_ok(), DAMAGED);
+    replayed.ok().flatten()
 }
 
 /// READY is durable, or was left by a loss of power.

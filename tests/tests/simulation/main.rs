@@ -2,6 +2,8 @@
 //! and parts, over disks that lose what was not synced, a network that cuts, stalls and flips, and
 //! processes and hosts that die between any two steps.
 //!
+//! [`runs`] are migrations, [`copies`] what goes one way only.
+//!
 //! [`world`] decides what happens next, [`process`] is a process of either side, [`source`] and
 //! [`target`] do what its machine asks for, [`disk`] and [`link`] are what can fail, [`image`] is
 //! the VM, [`fault`] what goes wrong, [`laws`] what must hold whatever does, and [`variant`] what
@@ -17,6 +19,7 @@
     clippy::unwrap_used
 )]
 
+mod copies;
 mod disk;
 mod fault;
 mod image;

@@ -35,6 +35,16 @@ pub(crate) enum Todo {
     Target(TargetAction),
 }
 
+impl Todo {
+    /// A person was told that it cannot be.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Source(SourceAction::Refused(_)) | Self::Target(TargetAction::Refused(_))
+        )
+    }
+}
+
 /// What is handed to one of them.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
@@ -76,6 +86,21 @@ impl Machine {
         match self {
             Self::Source(it) => it.phase() == SourcePhase::Apart,
             Self::Target(it) => it.phase() == TargetPhase::Apart,
+        }
+    }
+
+    /// Nothing is known of the peer yet.
+    pub(crate) fn is_greeting(&self) -> bool {
+        match self {
+            Self::Source(it) => it.phase() == SourcePhase::Greeting,
+            Self::Target(it) => it.phase() == TargetPhase::Greeting,
+        }
+    }
+
+    fn reads(&self) -> bool {
+        match self {
+            Self::Source(_) => true,
+            Self::Target(it) => it.reads(),
         }
     }
 
@@ -239,10 +264,11 @@ impl Process {
         self.out.extend(bytes);
     }
 
-    /// Bytes that came. What comes after the connection is over is not looked at.
-    pub(crate) fn receive(&mut self, ctx: &mut Ctx, mut bytes: &[u8]) {
+    /// Bytes that came; those that are left wait until the machine reads on. What comes after the
+    /// connection is over is not looked at.
+    pub(crate) fn receive<'a>(&mut self, ctx: &mut Ctx, mut bytes: &'a [u8]) -> &'a [u8] {
         self.feed(ctx, Input::Heard);
-        while !bytes.is_empty() && !self.machine.is_apart() {
+        while !bytes.is_empty() && !self.machine.is_apart() && self.machine.reads() {
             let space = self.decoder.space();
             let n = space.len().min(bytes.len());
             space[..n].copy_from_slice(&bytes[..n]);
@@ -260,6 +286,7 @@ impl Process {
                 }
             }
         }
+        bytes
     }
 
     /// What a driver hands in of an item.
@@ -339,6 +366,8 @@ pub(crate) struct Host {
     pub(crate) dead: bool,
     /// How the command ended for good.
     pub(crate) finished: Option<Outcome>,
+    /// A copy got its last name.
+    pub(crate) published: bool,
     /// What a note says to be held.
     pub(crate) believed: Option<Blocks>,
 }
@@ -354,6 +383,7 @@ impl Host {
             keeps: false,
             dead: false,
             finished: None,
+            published: false,
             believed: None,
         }
     }

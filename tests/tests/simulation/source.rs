@@ -12,6 +12,7 @@ use migrate::stream::message::{Facts, Finding, Host as HostFacts, Message, Needs
 
 use crate::disk::{File, JournalFile};
 use crate::image::{BLOCK, Image};
+use crate::laws;
 use crate::process::{Host, Input, Machine, Process, Sending, Todo};
 use crate::variant::Variant;
 use crate::world::{Ctx, TIMEOUT};
@@ -26,8 +27,9 @@ pub(crate) fn judge(_: &HostFacts, _: &Needs, _: &HostFacts) -> Vec<Finding> {
 pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
     let syncs = ctx.variant != Variant::NeverSyncsJournals;
     let storage = JournalFile { disk: host.disk.clone(), syncs };
-    let (journal, contents) = Journal::open(storage).ok()?;
-    let (handover, first) = handover::Source::replay(&contents.records).unwrap().unzip();
+    let (journal, contents) = laws::opened(Journal::open(storage), ctx)?;
+    let replayed = handover::Source::replay(&contents.records);
+    let (handover, first) = laws::replayed(replayed, ctx).unzip();
     let noted = note(host.disk.borrow().seen(File::Note));
     let known = handover.as_ref().map(handover::Source::identity);
     let (session, epoch) = known.map(|it| (it.session, it.epoch)).or(noted).unwrap_or_else(|| {
@@ -53,16 +55,23 @@ pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
         overrides: Vec::new(),
         handover,
     };
-    let config = SourceConfig {
-        task: Task::Migrate(Box::new(migration)),
-        producer: "simulation".to_owned(),
-        timeout: TIMEOUT,
-        judge,
-    };
-    let mut process = Process::new(Machine::Source(Box::new(Source::new(config))), journal);
+    let mut process = Process::new(machine(Task::Migrate(Box::new(migration))), journal);
     let first = first.unwrap_or_default().into_iter().map(Action::Handover).map(Todo::Source);
     process.todo.extend(first);
     Some(process)
+}
+
+fn machine(task: Task) -> Machine {
+    let producer = "simulation".to_owned();
+    let config = SourceConfig { task, producer, timeout: TIMEOUT, judge };
+    Machine::Source(Box::new(Source::new(config)))
+}
+
+/// A process that gives a copy; it leaves the journal alone.
+pub(crate) fn copies(host: &Host, ctx: &Ctx) -> Process {
+    let storage = JournalFile { disk: host.disk.clone(), syncs: true };
+    let (journal, _) = Journal::open(storage).unwrap();
+    Process::new(machine(Task::Copy(ctx.image.vm.clone())), journal)
 }
 
 /// Session and epoch of a note, if there is one.

@@ -65,9 +65,9 @@ impl Note {
 pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
     let syncs = ctx.variant != Variant::NeverSyncsJournals;
     let storage = JournalFile { disk: host.disk.clone(), syncs };
-    let (journal, contents) = Journal::open(storage).ok()?;
-    let replayed = handover::Target::replay(&contents.records, ctx.plan).unwrap();
-    let (handover, first) = replayed.unzip();
+    let (journal, contents) = laws::opened(Journal::open(storage), ctx)?;
+    let replayed = handover::Target::replay(&contents.records, ctx.plan);
+    let (handover, first) = laws::replayed(replayed, ctx).unzip();
     let note = Note::read(host.disk.borrow().seen(File::Note));
     let vm = ctx.image.vm.clone();
     let config = TargetConfig {
@@ -120,7 +120,11 @@ fn act(host: &mut Host, ctx: &mut Ctx, action: Action) {
             (process.taking, process.over) = (None, Some(outcome));
             None
         }
-        Action::Publish | Action::Refused(_) => None,
+        Action::Publish => {
+            host.published = true;
+            None
+        }
+        Action::Refused(_) => None,
     };
     if let (Some(answer), Some(process)) = (answer, &mut host.process) {
         process.feed(ctx, answer.map_or_else(Input::Failed, Input::Target));
@@ -141,8 +145,8 @@ fn open(
     let before = Note::read(host.disk.borrow().seen(File::Note));
     let len = vm.memory.size() as usize;
     let mut ram = host.disk.borrow().seen(File::Ram).to_vec();
-    if before.is_none() || ram.len() != len {
-        // It is made at its full length, as a file with a hole is.
+    if before.is_none() || ram.len() != len || session.is_none() {
+        // It is made at its full length, as a file with a hole is. A copy begins with nothing.
         ram = vec![0; len];
         host.disk.borrow_mut().put(File::Ram, &ram);
     } else if before.is_some_and(|note| note.doubtful) && ctx.variant != Variant::SyncsAgain {

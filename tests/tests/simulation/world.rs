@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use migrate::core::{Now, Outcome};
 use migrate::handover::{Guest as Truth, Input as Ownership, Plan, Question, Resolve};
-use migrate::journal::{Evidence, Kind, read};
+use migrate::journal::{Evidence, Kind};
 use tests::machine::{BOTH, Who};
 
 use crate::disk::File;
@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::image::{self, Image};
 use crate::laws;
 use crate::link::Link;
-use crate::process::{Host, Input};
+use crate::process::{Host, Input, Todo};
 use crate::rng::Rng;
 use crate::target::Note;
 use crate::variant::Variant;
@@ -25,7 +25,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// More would be a loop.
 const STEPS: u64 = 60_000;
 /// What a process takes in before it reads on.
-const TODO: usize = 12;
+const BACKLOG: usize = 12;
 /// What a source has ready to be sent before it reads on.
 const OUT: usize = 96 << 10;
 
@@ -41,6 +41,10 @@ pub(crate) struct Counts {
     pub(crate) doubted: u64,
     pub(crate) connections: u64,
     pub(crate) faults: BTreeMap<String, u64>,
+    /// Calls to disks that failed, or in which the process died.
+    pub(crate) failed_calls: u64,
+    /// Codes of ERROR.
+    pub(crate) codes: BTreeMap<String, u64>,
     pub(crate) outcomes: BTreeMap<String, u64>,
     /// Phases of both hand-overs together.
     pub(crate) phases: BTreeMap<(String, String), u64>,
@@ -131,7 +135,8 @@ impl World {
             disk.put(File::State, &image::pack(&older.records));
             disk.put(File::Note, &Note::COPY.bytes());
         }
-        let (faults, listens) = (rng.below(8), rng.chance(50));
+        let most = if rng.chance(20) { 25 } else { 9 };
+        let (faults, listens) = (rng.below(most), rng.chance(50));
         let ctx = Ctx {
             now: Now::ZERO,
             rng,
@@ -165,8 +170,14 @@ impl World {
             self.go_wrong();
             let events = self.events();
             if events.is_empty() {
+                let launching = BOTH.map(|who| self.host(who).guest.launching);
+                if launching.contains(&true) {
+                    continue;
+                }
                 if self.is_over() {
                     laws::end(self);
+                    let calls = BOTH.map(|who| self.host(who).disk.borrow().failed);
+                    self.ctx.counts.failed_calls = calls.iter().sum();
                     break;
                 }
                 self.wait();
@@ -215,10 +226,11 @@ impl World {
             let hands = host.process.as_ref().is_some_and(|it| it.machine.is_handing_over());
             hands || host.guest.launching
         });
-        if !self.ctx.rng.chance(if close { 8 } else { 1 }) {
+        if !self.ctx.rng.chance(if close { 12 } else { 2 }) {
             return;
         }
-        let fault = Fault::draw(&mut self.ctx.rng);
+        let launching = BOTH.into_iter().find(|&who| self.host(who).guest.launching);
+        let fault = Fault::draw(&mut self.ctx.rng, launching);
         if fault.happens(self) {
             self.ctx.show(|| format!("FAULT {fault:?}"));
             self.faults -= 1;
@@ -272,7 +284,8 @@ impl World {
             Who::Source => (&self.source, false),
             Who::Target => (&self.target, self.listens),
         };
-        if host.guest.launching {
+        // It takes its time, unless nothing else happens.
+        if host.guest.launching && self.ctx.rng.chance(20) {
             events.push(Event::GuestRuns(who));
         }
         let Some(process) = &host.process else {
@@ -291,22 +304,24 @@ impl World {
             if !process.out.is_empty() && (reads || pipe.bytes.len() < (64 << 10)) {
                 events.push(Event::Flush(who));
             }
-            if link.to(who).gives(now) && process.todo.len() < TODO {
+            if link.to(who).gives(now) && process.todo.len() < BACKLOG {
                 events.push(Event::Deliver(who));
             }
         }
         let idle = process.todo.is_empty() && !host.guest.launching && !process.linked;
         let question = process.machine.question();
         let guest = question == Some(Question::GuestUnknown);
+        // What the journal holds is known only to the next process.
+        let listens = listens && question != Some(Question::JournalFailed);
         let asks = guest || other_is_gone && who_can_decide(process.machine.phase().as_str());
         if idle && asks && !process.answered {
             events.push(Event::Person(who));
-        } else if idle && process.over.is_some() && !listens && !host.keeps {
-            events.push(Event::Exit(who));
-        } else if idle && other_is_gone && !host.keeps {
-            events.push(Event::Exit(who));
-        } else if idle && settled && who == Who::Target {
-            events.push(Event::Exit(who));
+        } else if idle && !host.keeps {
+            let ends = process.over.is_some() && !listens;
+            let unused = other_is_gone || settled && who == Who::Target;
+            if ends || unused {
+                events.push(Event::Exit(who));
+            }
         }
     }
 
@@ -391,7 +406,9 @@ impl World {
         };
         let Some(process) = &mut host.process else { return };
         if !bytes.is_empty() {
-            return process.receive(ctx, &bytes);
+            let left = process.receive(ctx, &bytes);
+            assert!(left.is_empty() || process.machine.is_apart(), "a migration is always read");
+            return;
         }
         match who {
             Who::Source => source::ended(process, ctx),
@@ -410,9 +427,9 @@ impl World {
             }
             process.linked = false;
             let mut out = std::mem::take(&mut process.out);
-            let outcome = format!("{:?}", process.over);
-            let outcome: String = outcome.chars().take_while(|&c| c != '{').take(60).collect();
-            self.ctx.show(|| format!("{who:?} ends: {outcome}"));
+            let Some(outcome) = process.over.clone() else { continue };
+            self.ctx.show(|| format!("{who:?} ends: {outcome:?}"));
+            laws::ended(&outcome, &mut self.ctx);
             let Some(link) = &mut self.link else { continue };
             *link.used_by(who) = false;
             let pipe = link.to(who.other());
@@ -439,11 +456,10 @@ impl World {
         let over = process.over.clone();
         let name = format!("{over:?}").split(['{', '(']).nth(1).unwrap_or("none").trim().to_owned();
         let done = matches!(over, Some(Outcome::Done | Outcome::Back | Outcome::GivenUp));
-        if who == Who::Source && done || other_is_gone && process.answered {
+        if process.machine.question() == Some(Question::JournalFailed) {
+            // What it holds is for the next process to find out.
+        } else if who == Who::Source && done || other_is_gone {
             host.finished = over.or(Some(Outcome::Back));
-        } else if other_is_gone {
-            // Nothing was ever offered, or all was settled before.
-            host.finished = Some(Outcome::Back);
         }
         *self.ctx.counts.outcomes.entry(format!("{who:?} {name}")).or_default() += 1;
     }
@@ -462,21 +478,24 @@ impl World {
     /// A person, or a driver that looks, says what is true.
     fn person(&mut self, who: Who) {
         let ran = self.host(who).guest.has_run;
+        let alone = self.host(who.other()).dead;
         let Some(process) = &mut self.host(who).process else { return };
-        process.answered = true;
         let question = process.machine.question();
+        if question == Some(Question::MayBeStale) {
+            process.answered = true;
+            return self.boot(who);
+        }
         let answer = match question {
             Some(Question::GuestUnknown) if ran => Ownership::Guest(Truth::Ran),
-            Some(Question::GuestUnknown) => Ownership::Guest(Truth::NeverRan),
-            Some(Question::MayBeStale) => return self.boot(who),
-            Some(_) => {
-                process.answered = false;
-                Ownership::Resolve(Resolve::Claim(Evidence::PeerIsOff))
-            }
+            Some(Question::GuestUnknown) if !alone => Ownership::Guest(Truth::NeverRan),
+            Some(_) => Ownership::Resolve(Resolve::Claim(Evidence::PeerIsOff)),
             None => Ownership::Resolve(Resolve::Back),
         };
         self.ctx.show(|| format!("{who:?} is asked {question:?}: {answer:?}"));
         self.tell(who, Input::Handover(answer));
+        let Some(process) = &mut self.host(who).process else { return };
+        // Whom it does not help asks again after the next connection.
+        process.answered = process.todo.iter().all(Todo::is_refusal);
     }
 
     /// A claimed VM is started: from its snapshot if it never ran at the peer, else from its disks.
@@ -535,13 +554,12 @@ impl World {
 
     /// Where no copy goes with it that is the last one.
     pub(crate) fn gone(&mut self, who: Who) -> bool {
-        let last = |host: &Host| {
-            let journal = host.disk.borrow().durable(File::Journal).to_vec();
-            read(&journal).ok().and_then(|it| it.records.last().map(|record| record.entry.kind))
-        };
+        let last = |host: &Host| laws::last(host.disk.borrow().durable(File::Journal));
         let may = match who {
-            // It holds nothing but a copy, or the disks are left.
-            Who::Target => self.source.files && !matches!(last(&self.source), Some(Kind::Done)),
+            Who::Target => {
+                !self.target.guest.has_run
+                    && !matches!(last(&self.target), Some(Kind::Kept | Kind::Settled))
+            }
             Who::Source => matches!(last(&self.target), Some(Kind::Ready | Kind::Owner)),
         };
         let may = may && !self.host(who.other()).dead && !self.host(who).dead;
