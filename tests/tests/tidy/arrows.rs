@@ -131,6 +131,7 @@ const MIGRATE: &[Row] = &[
     ("vm", &["handover"]),
     ("bhyve", &["msgio"]),
     ("bhyve::vmm", &[]),
+    ("bhyve::stock", &["bhyve", "handover", "vm"]),
     ("bhyve::primitives", &["bhyve", "msgio", "vm"]),
 ];
 
