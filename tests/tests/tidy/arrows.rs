@@ -137,6 +137,7 @@ const MIGRATE: &[Row] = &[
     ("vm", &["handover"]),
     ("bhyve", &["msgio"]),
     ("bhyve::vmm", &[]),
+    ("bhyve::stock", &["bhyve", "handover", "vm"]),
     ("bhyve::primitives", &["bhyve", "msgio", "vm"]),
     ("note", &["identity"]),
     ("stream", &["handover", "identity"]),
