@@ -21,6 +21,8 @@ pub mod image;
 pub mod images;
 pub mod layouts_doc;
 pub mod machine;
+#[cfg(target_os = "linux")]
+pub mod netns;
 pub mod packed;
 pub mod peers;
 pub mod points;

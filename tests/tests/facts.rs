@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate::facts::{DISK_RULE, FEATURES, RULES, compare, refusals};
+use migrate::facts::{DISK_RULE, FEATURES, RULES, UNSEEN, compare, refusals};
 use migrate::stream::message::{Disk, Finding, Grade, Host, Needs};
 use serde_json::{Value, json};
 use snapfmt::state::HostFacts;
@@ -164,6 +164,14 @@ const OTHERS: &[(&str, Grade, Change)] = &[
     ("disk /dev/da0", MayFail, |case| case.target.1.disks[0].identity = None),
     ("disk /dev/da0", MayFail, |case| {
         case.target.1.disks[0].identity = Some("wwn:1".to_owned());
+    }),
+    ("disk /dev/da0", MayFail, |case| {
+        case.needs.disks[0].size = UNSEEN;
+        case.needs.disks[0].identity = None;
+    }),
+    ("disk /dev/da0", Refused, |case| {
+        case.needs.disks[0].size = UNSEEN;
+        case.target.1.disks.clear();
     }),
     ("disk /dev/da0", Refused, |case| {
         case.target.1.disks[0].identity = Some("serial:2".to_owned());

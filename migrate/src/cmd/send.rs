@@ -288,7 +288,7 @@ fn known(
 fn note(migration: &Migration, dest: &Dest, place: &Place) -> (PathBuf, Note) {
     let session = Some((migration.session, migration.epoch));
     let (vm, peer) = (migration.vm.clone(), Some(dest.to_string()));
-    (place.session(), Note { session, vm, peer })
+    (place.session(), Note { session, vm, peer, doubtful: false })
 }
 
 /// An output that is written by a thread, and ended here.

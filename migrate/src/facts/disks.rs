@@ -10,15 +10,16 @@ use crate::stream::message::{Disk, Finding, Grade};
 /// What the subjects of disks begin with; the path follows.
 pub const SUBJECT: &str = "disk ";
 
+/// The size of a disk that the VM names and the source does not see.
+pub const UNSEEN: u64 = 0;
+
 /// The rule of all disks.
 pub const DISK_RULE: Rule = Rule {
     subject: "disk PATH",
     compared: "each disk of the VM with those of the target: identity, else path; size",
     same: "the same disk, by identity, path and size",
     works: Some("the same disk by another path: the start command has to name that one"),
-    may_fail: Some(
-        "the path and the size are the same, and whether it is the same disk is not known",
-    ),
+    may_fail: Some("the path is the same, and whether it is the same disk is not known"),
     refused: Some("the guest goes on as if it had its disk, and would damage or miss another one"),
     overridable: true,
     only: None,
@@ -70,6 +71,9 @@ fn judge(disk: &Disk, target: &[Disk]) -> Judged {
         return Judged { grade: Grade::Refused, source, target: None, detail, known: true };
     };
     let judged = |grade| Judged::new(grade, shown(disk), shown(other));
+    if disk.size == UNSEEN {
+        return judged(Grade::MayFail).with("the source does not see it".to_owned());
+    }
     if disk.size != other.size {
         return judged(Grade::Refused).with("the sizes differ".to_owned());
     }
@@ -83,6 +87,6 @@ fn judge(disk: &Disk, target: &[Disk]) -> Judged {
 
 fn shown(disk: &Disk) -> String {
     let Disk { path, size, identity } = disk;
-    let identity = identity.as_ref().map(|identity| format!(", {identity}"));
-    format!("{path}, {size} bytes{}", identity.unwrap_or_default())
+    let identity = identity.as_ref().map_or_else(String::new, |identity| format!(", {identity}"));
+    if *size == UNSEEN { path.clone() } else { format!("{path}, {size} bytes{identity}") }
 }

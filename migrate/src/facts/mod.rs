@@ -16,7 +16,7 @@ mod features;
 mod judge;
 mod rules;
 
-pub use disks::{DISK_RULE, SUBJECT as DISK};
+pub use disks::{DISK_RULE, SUBJECT as DISK, UNSEEN};
 pub use features::{FEATURES, Feature};
 pub use judge::Judged;
 pub use rules::{RULES, Rule};

@@ -36,7 +36,10 @@ fn device_size(system: &dyn System, path: &Path, (major, minor): (u32, u32)) -> 
 pub(super) fn all(system: &dyn System) -> impl Iterator<Item = Disk> {
     let names = if system.name() == "FreeBSD" {
         let names = system.ask("/sbin/sysctl", &["-n", "kern.disks"]).unwrap_or_default();
-        names.split_whitespace().map(str::to_owned).collect()
+        let volumes = system.ask("/sbin/zfs", &["list", "-H", "-t", "volume", "-o", "name"]);
+        let volumes = volumes.unwrap_or_default();
+        let volumes = volumes.lines().map(|name| format!("zvol/{name}"));
+        names.split_whitespace().map(str::to_owned).chain(volumes).collect()
     } else {
         system.list(Path::new("/sys/block")).unwrap_or_default()
     };

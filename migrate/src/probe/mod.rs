@@ -19,6 +19,7 @@ use std::path::Path;
 
 use snapfmt::bhyve::Config;
 
+use crate::facts::UNSEEN;
 use crate::stream::message::{Disk, Host};
 use crate::system::{self, System};
 
@@ -29,6 +30,7 @@ pub const MOST_DISKS: usize = 128;
 /// command that name disks.
 pub fn host(system: &dyn System, keeps: &Path, words: &[&[u8]]) -> Host {
     let named = words.iter().flat_map(|words| disks_of(system, words));
+    let named = named.filter(|disk| disk.size != UNSEEN);
     Host {
         facts: snaptool::host::probe(),
         bhyve: bhyve(system),
@@ -38,11 +40,13 @@ pub fn host(system: &dyn System, keeps: &Path, words: &[&[u8]]) -> Host {
     }
 }
 
-/// The disks that a configuration or a command line of bhyve names, as far as they are there.
+/// The disks that a configuration or a command line of bhyve names. One that this host does not see
+/// has the size [`UNSEEN`].
 pub fn disks_of(system: &dyn System, words: &[u8]) -> Vec<Disk> {
     let Ok(config) = Config::parse(words) else { return Vec::new() };
+    let unseen = |path: &str| Disk { path: path.to_owned(), size: UNSEEN, identity: None };
     let paths = config.disks.iter().map(|disk| disk.path.as_str());
-    bounded(paths.filter_map(|path| disks::disk(system, path)))
+    bounded(paths.map(|path| disks::disk(system, path).unwrap_or_else(|| unseen(path))))
 }
 
 /// Each path once, and no more than there is place for.

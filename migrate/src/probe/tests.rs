@@ -17,11 +17,18 @@ fn freebsd() -> MadeUp {
             ("/usr/sbin/diskinfo /dev/da0", "/dev/da0\t512\t1073741824\t2097152\t0\t0\n"),
             ("/usr/sbin/diskinfo -s /dev/da0", "LUN-0001   \n"),
             ("/usr/sbin/diskinfo /dev/zvol/tank/vm", "/dev/zvol/tank/vm 512 2048 4 0 0\n"),
+            ("/usr/sbin/diskinfo /dev/zvol/tank/db", "/dev/zvol/tank/db 512 4096 8 0 0\n"),
+            ("/sbin/zfs list -H -t volume -o name", "tank/vm\ntank/db\n"),
             ("/sbin/mount -p", "/dev/ada0p2 / ufs rw 1 1\nnas:/vm/ /vm\\040s nfs rw 0 0\n"),
         ]
         .into(),
-        devices: [("/dev/da0", (0, 90)), ("/dev/zvol/tank/vm", (0, 91)), ("/dev/md0", (0, 92))]
-            .into(),
+        devices: [
+            ("/dev/da0", (0, 90)),
+            ("/dev/zvol/tank/vm", (0, 91)),
+            ("/dev/md0", (0, 92)),
+            ("/dev/zvol/tank/db", (0, 93)),
+        ]
+        .into(),
         files: [("/vm s/a/disk.img", "12345"), ("/local.img", "123")].into(),
         room: 77,
         ..MadeUp::default()
@@ -43,6 +50,7 @@ fn disks_of_a_command_line_have_their_sizes_and_what_tells_them_apart() {
         [
             ("/dev/zvol/tank/vm", 2048, None),
             ("/local.img", 3, None),
+            ("/gone.img", UNSEEN, None),
             ("/dev/da0", 1 << 30, Some("ident:LUN-0001")),
         ]
     );
@@ -53,7 +61,8 @@ fn a_host_tells_of_disks_that_its_words_name_and_of_those_that_it_has_each_once(
     let host = host(&freebsd(), Path::new("/local.img/not/yet"), &[COMMAND, b"no words"]);
     assert_eq!(host.bhyve.as_deref(), Some("14.2-RELEASE-p1"));
     assert_eq!((host.memory, host.room), (Some(1024 * 4096), Some(77)));
-    assert_eq!(host.disks.len(), 3);
+    let paths: Vec<_> = host.disks.iter().map(|disk| disk.path.as_str()).collect();
+    assert_eq!(paths, ["/dev/zvol/tank/vm", "/local.img", "/dev/da0", "/dev/zvol/tank/db"]);
     assert!(host.facts.page_size.is_some());
 }
 
