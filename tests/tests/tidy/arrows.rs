@@ -148,6 +148,37 @@ const MIGRATE: &[Row] = &[
     ("supervisor", &["system"]),
     ("image", &["core", "grid", "identity", "note", "stream"]),
     ("origin", &["core", "grid", "stream"]),
+    ("transport", &[]),
+    ("link", &["core", "stream", "transport"]),
+    (
+        "driver",
+        &[
+            "core", "handover", "identity", "image", "journal", "link", "note", "origin", "stream",
+            "transport",
+        ],
+    ),
+    (
+        "cmd",
+        &[
+            "core",
+            "driver",
+            "facts",
+            "handover",
+            "identity",
+            "image",
+            "journal",
+            "link",
+            "note",
+            "origin",
+            "probe",
+            "run",
+            "stream",
+            "supervisor",
+            "system",
+            "transport",
+        ],
+    ),
+    ("cli", &["cmd"]),
 ];
 
 const TESTVM: &[Row] = &[
