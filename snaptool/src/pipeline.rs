@@ -20,6 +20,7 @@ const AHEAD: usize = 2;
 
 /// What a command that works on several threads lets its users say about them.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[group(skip)] // There are other options of that name, which are a group.
 pub struct Options {
     /// How many threads hash and compress, besides the one that reads and writes; with 1, that one
     /// does all. Each takes memory for a few extents [default: one per processor, at most 4].

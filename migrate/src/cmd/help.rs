@@ -65,13 +65,6 @@ Exit status:
   2  trouble: usage, files, a connection that was lost
 What is decided is written into the journal, and the other side is told when both meet again.
 
-  forward    go on with the hand-over, as `send` does
-  back       the VM goes back to the source, or stays there
-  claim      the VM is this side's, because the other one is off
-  give-up    in a dispute: this copy is stopped and given up
-  ran        the guest has run here
-  never-ran  no virtual CPU of it ever ran here
-
 Examples:
   migrate resolve vm.ckp back --to ssh://root@there/vm/guest
   migrate resolve vm.ckp claim --peer-is-off

@@ -33,9 +33,9 @@ use crate::transport::{Connection, Dest};
 /// Hands a VM over to another host, or copies it.
 ///
 /// SOURCE is a suspended VM: a snapshot file, the last of a chain, or the RAM of bhyve's three
-/// files. DEST is where it goes: `ssh://[user@]host[:port]/path` (`/~/` is the home there),
-/// `unix:PATH` or `tcp://HOST:PORT`, where `migrate recv` is at work. `file:PATH` and `-` get a copy,
-/// with which nothing is handed over.
+/// files. DEST is where `migrate recv` is at work, or will be started: `unix:PATH`,
+/// `tcp://HOST:PORT`, or `ssh://[user@]host[:port]/path`, in which `/~/` is the home there. A copy,
+/// with which nothing is handed over, goes to `file:PATH`, or to stdout if DEST is `-`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = help::SEND)]
 pub struct Args {
@@ -189,7 +189,10 @@ pub(super) fn hand_over(
             }
         });
     }
-    answer(ended, Side::Source(phase, &name), options.reach.timeout.0, stop)
+    let came_back = ended.outcome == Outcome::Back;
+    let answered = answer(ended, Side::Source(phase, &name), options.reach.timeout.0, stop)?;
+    // That is what was wanted.
+    Ok(if came_back && decision == Some(Resolve::Back) { Answer::Yes } else { answered })
 }
 
 /// The machine for a task.

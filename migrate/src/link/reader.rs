@@ -11,6 +11,9 @@ use crate::core::Closed;
 use crate::stream::{Decoder, Item};
 use crate::transport::Input;
 
+/// Fewer bytes of an item are nothing to speak of: a peer that drips is as slow as one that is silent.
+const WORTH: u64 = 16 << 10;
+
 /// What an item costs at least: its place in a queue is not free.
 const LEAST: usize = 512;
 
@@ -72,7 +75,7 @@ impl Reader {
     /// Reads items until the stream ends, or until nobody wants any.
     fn read(&mut self, tell: &impl Tell) -> Option<Event> {
         let mut decoder = Decoder::new();
-        let mut told = Instant::now();
+        let (mut told, mut since) = (Instant::now(), 0);
         while !self.ends.discards() {
             let count = match self.input.read(decoder.space()) {
                 Ok(0) if decoder.ended().is_ok() => {
@@ -89,16 +92,17 @@ impl Reader {
                 }
             };
             self.count.add(count);
+            since += count as u64;
             match decoder.filled(count) {
-                Ok(None) if told.elapsed() < REPORT => {}
+                Ok(None) if since < WORTH || told.elapsed() < REPORT => {}
                 Ok(None) => {
-                    told = Instant::now();
+                    (told, since) = (Instant::now(), 0);
                     if !tell(Event::Heard) {
                         return None;
                     }
                 }
                 Ok(Some(item)) => {
-                    told = Instant::now();
+                    (told, since) = (Instant::now(), 0);
                     let held = self.credit.take(cost(&item))?;
                     if !tell(Event::Item(item, held)) {
                         return None;
