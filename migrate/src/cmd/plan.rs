@@ -25,8 +25,8 @@ use crate::transport::Dest;
 
 /// Finds out whether a VM can be handed over, and changes nothing.
 ///
-/// Both hosts are compared for this VM: what is the same, what differs and works, what may fail, and
-/// what is refused, with the option that accepts it if there is one.
+/// Both hosts are compared for this VM: what is the same, what differs and works, what may fail,
+/// and what is refused, with the option that accepts it if there is one.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = help::PLAN)]
 pub struct Args {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! {"progress":{"command":"send","input":"vm.ckp","phase":"SendingRound","round":0,
-//!   "scanned":4096,"memory":8192,"sent":900,"acked":800,"rate":100,"remaining_ms":41,"last":false}}
+//!   "scanned":4096,"memory":8192,"sent":900,"acked":800,"rate":100,"remaining_ms":41,
+//!   "last":false}}
 //! ```
 //! The line comes after a second, on a terminal that can go back in one, and is gone when all is
 //! done. Nothing here touches stdout.

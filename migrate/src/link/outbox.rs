@@ -93,8 +93,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Puts the bytes of a part behind all that waits, once there is room. For the thread that makes
-    /// parts: the one that drives must not wait.
+    /// Puts the bytes of a part behind all that waits, once there is room. For the thread that
+    /// makes parts: the one that drives must not wait.
     ///
     /// # Errors
     /// If nothing is sent any more.

@@ -11,7 +11,7 @@ use crate::core::Closed;
 use crate::stream::{Decoder, Item};
 use crate::transport::Input;
 
-/// Fewer bytes of an item are nothing to speak of: a peer that drips is as slow as one that is silent.
+/// Fewer bytes of an item are nothing to speak of: a peer that drips is as slow as a silent one.
 const WORTH: u64 = 16 << 10;
 
 /// What an item costs at least: its place in a queue is not free.

@@ -145,7 +145,7 @@ const MIGRATE: &[Row] = &[
     ("core", &["handover", "identity", "stream"]),
     ("probe", &["facts", "stream", "system"]),
     ("run", &["handover", "system"]),
-    ("supervisor", &["system"]),
+    ("supervisor", &["run", "system"]),
     ("image", &["core", "grid", "identity", "note", "stream"]),
     ("origin", &["core", "grid", "stream"]),
     ("transport", &[]),
