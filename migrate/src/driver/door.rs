@@ -77,7 +77,10 @@ pub fn turn_away(connection: Connection, answer: Answer) {
     // One item decides, and nobody waits longer for it than for all others.
     let first = loop {
         match told.recv_timeout(answer.patience.saturating_sub(begin.elapsed())) {
-            Ok(Event::Item(Item::Message(message), _)) => break Some(message),
+            Ok(Event::Item(item, _)) => match *item {
+                Item::Message(message) => break Some(message),
+                Item::Part(_) => break None,
+            },
             Ok(Event::Heard | Event::Progress) => {}
             _ => break None,
         }

@@ -68,7 +68,7 @@ pub(super) enum Event {
     /// To the connection with this number.
     Link(u64, link::Event),
     /// To what that connection had asked for.
-    Made(u64, Input),
+    Made(u64, Box<Input>),
     /// To the VM.
     Guest(Guest),
     /// A person stops this process.
@@ -216,7 +216,7 @@ impl<'a> Source<'a> {
                 self.take_from_link(event);
             }
             Event::Made(number, input) if number == self.number && self.link.is_some() => {
-                self.drive(input);
+                self.drive(*input);
             }
             Event::Link(..) | Event::Made(..) => {}
             Event::Guest(guest) => {
@@ -236,14 +236,16 @@ impl<'a> Source<'a> {
             return self.drain(event);
         }
         let input = match event {
-            link::Event::Item(Item::Message(message), _held) => {
-                debug!(message = core::name(&message), "heard");
-                Input::Message(message)
-            }
-            link::Event::Item(Item::Part(_), _held) => {
-                let words = "a part came from the target, which sends none (§3.2)";
-                Input::Garbled(trouble(Code::Item, words))
-            }
+            link::Event::Item(item, _held) => match *item {
+                Item::Message(message) => {
+                    debug!(message = core::name(&message), "heard");
+                    Input::Message(message)
+                }
+                Item::Part(_) => {
+                    let words = "a part came from the target, which sends none (§3.2)";
+                    Input::Garbled(trouble(Code::Item, words))
+                }
+            },
             link::Event::Garbled(trouble) => Input::Garbled(trouble),
             link::Event::Heard => Input::Heard,
             link::Event::Progress => Input::Progress,
@@ -369,7 +371,7 @@ impl<'a> Source<'a> {
             scanned: self.scanned.clone(),
             tell: Box::new(move |input| {
                 // The loop may have ended.
-                let _ = tell.send(Event::Made(number, input));
+                let _ = tell.send(Event::Made(number, Box::new(input)));
             }) as Box<dyn FnOnce(Input) + Send>,
         };
         if let Err(error) = start(maker) {

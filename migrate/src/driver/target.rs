@@ -53,7 +53,7 @@ enum Event {
     /// To the connection with this number.
     Link(u64, link::Event),
     /// To what that connection had asked for.
-    Kept(u64, Input),
+    Kept(u64, Box<Input>),
     /// To the VM.
     Guest(Guest),
     /// Somebody came.
@@ -119,7 +119,7 @@ impl Target {
         let kept = tell.clone();
         let kept = move |number, input| {
             // The loop may have ended.
-            let _ = kept.send(Event::Kept(number, input));
+            let _ = kept.send(Event::Kept(number, Box::new(input)));
         };
         let keeper = Keeper::start(setup.dir.clone(), setup.options.clone(), kept)?;
         Ok(Self {
@@ -241,18 +241,19 @@ impl Target {
                 self.pending.push_back(event);
             }
             Event::Kept(number, input) if number == self.number && self.link.is_some() => {
-                match input {
+                match *input {
                     Input::Opened { .. } => self.whole = false,
                     Input::Synced => self.whole = true,
                     _ => {}
                 }
-                self.drive(input);
+                self.drive(*input);
             }
             Event::Link(..) => {}
-            Event::Kept(_, Input::Failed(trouble)) => {
-                warn!(words = %trouble.words, "what was asked for earlier cannot be done");
+            Event::Kept(_, input) => {
+                if let Input::Failed(trouble) = *input {
+                    warn!(words = %trouble.words, "what was asked for earlier cannot be done");
+                }
             }
-            Event::Kept(..) => {}
             Event::Guest(guest) => {
                 self.starting = false;
                 info!(?guest, "the start command has come to an end");
@@ -284,15 +285,17 @@ impl Target {
 
     fn take_from_link(&mut self, event: link::Event) {
         let input = match event {
-            link::Event::Item(Item::Message(message), held) => {
-                debug!(message = core::name(&message), "heard");
-                drop(held);
-                Input::Message(message)
-            }
-            link::Event::Item(Item::Part(part), held) => {
-                self.held = Some(held);
-                Input::Part(part)
-            }
+            link::Event::Item(item, held) => match *item {
+                Item::Message(message) => {
+                    debug!(message = core::name(&message), "heard");
+                    drop(held);
+                    Input::Message(message)
+                }
+                Item::Part(part) => {
+                    self.held = Some(held);
+                    Input::Part(part)
+                }
+            },
             link::Event::Garbled(trouble) => Input::Garbled(trouble),
             link::Event::Heard => Input::Heard,
             link::Event::Progress => Input::Progress,

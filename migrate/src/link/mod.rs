@@ -44,7 +44,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub enum Event {
     /// An item came. It counts as held until the second field is dropped.
-    Item(Item, Held),
+    Item(Box<Item>, Held),
     /// What came is no item, and nothing more is read.
     Garbled(Trouble),
     /// Bytes came, of an item that is not whole yet.

@@ -104,7 +104,7 @@ impl Reader {
                 Ok(Some(item)) => {
                     (told, since) = (Instant::now(), 0);
                     let held = self.credit.take(cost(&item))?;
-                    if !tell(Event::Item(item, held)) {
+                    if !tell(Event::Item(Box::new(item), held)) {
                         return None;
                     }
                 }

@@ -34,7 +34,10 @@ fn next(told: &Receiver<Event>) -> Event {
 
 fn message(told: &Receiver<Event>) -> Message {
     match next(told) {
-        Event::Item(Item::Message(message), _) => message,
+        Event::Item(item, _) => match *item {
+            Item::Message(message) => message,
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

@@ -17,9 +17,15 @@ fn watch(command: &mut Command, list: &std::path::Path, kill: Option<usize>) {
     }
 }
 
-/// One hand-over, in which one side is killed at a point; says which side was killed.
+/// One hand-over, in which one side is killed at a point, if it is.
 fn attempt(world: &World, kills: [Option<usize>; 2]) -> [Ended; 2] {
-    let mut server = world.command(&format!("recv there --listen unix:door {PATIENT} --once"));
+    attempt_with(world, kills, &[])
+}
+
+/// The same, with more words for the target.
+fn attempt_with(world: &World, kills: [Option<usize>; 2], more: &[&str]) -> [Ended; 2] {
+    let words = ["recv", "there", "--listen", "unix:door", PATIENT, "--once"];
+    let mut server = world.command_of(words.into_iter().chain(more.iter().copied()));
     watch(&mut server, &world.bench.path("points.target"), kills[1]);
     let server = world.serve_as(server);
     let mut sender = world.command(&format!("send vm.ckp unix:door {PATIENT}"));
@@ -62,6 +68,67 @@ fn whoever_is_killed_at_whatever_step_the_same_commands_go_on_to_one_owner() {
             assert_eq!(world.status("there")["settled"], true, "{said}");
         }
     }
+}
+
+/// A guest that can be started once only, and what shows it.
+const GUEST: [&str; 4] = ["--run", "mkdir started; : {}", "--ready", "command:test -d started"];
+
+#[test]
+fn a_target_that_starts_the_vm_is_killed_at_whatever_step_and_it_starts_once_at_most() {
+    let world = World::small();
+    let whole = attempt_with(&world, [None, None], &GUEST);
+    assert!(whole.iter().all(|ended| ended.code() == Some(0)), "{whole:?}");
+    // READY, OWNER, STARTING, RUNNING, SETTLED: three steps each.
+    let steps = points(&world, "target").len();
+    assert_eq!(steps, 15);
+    let mut asked = 0;
+    for point in 0..steps {
+        let world = World::small();
+        let killed = attempt_with(&world, [None, Some(point)], &GUEST);
+        assert_eq!(killed[1].status.signal(), Some(Signal::KILL.as_raw()), "{point}: {killed:?}");
+        let again = attempt_with(&world, [None, None], &GUEST);
+        let said = format!("{point}: {killed:?} then {again:?}");
+        if world.status("there")["phase"] == "StartUnknown" {
+            // A person looks.
+            assert!(again.iter().all(|ended| ended.code() == Some(1)), "{said}");
+            asked += 1;
+            let ran = world.bench.path("started").exists();
+            let decision = if ran { "ran" } else { "never-ran" };
+            let resolved = world.run(&format!("resolve there {decision}"));
+            assert_eq!(resolved.code(), Some(0), "{said}: {resolved:?}");
+            let told = attempt_with(&world, [None, None], &GUEST);
+            assert_eq!(told[0].code(), Some(i32::from(!ran)), "{said}: {told:?}");
+        }
+        let [source, target] = ["vm.ckp", "there"].map(|side| world.status(side));
+        let owners = [&source["owner"], &target["owner"]];
+        let phases = [&source["phase"], &target["phase"]].map(|it| it.as_str().unwrap());
+        match phases {
+            ["Done", "Running"] => assert!(world.bench.path("started").exists(), "{said}"),
+            ["Resumed", "Released"] => assert!(!world.bench.path("started").exists(), "{said}"),
+            _ => panic!("{said}: {phases:?}"),
+        }
+        assert_eq!(owners.iter().filter(|it| **it == "owner").count(), 1, "{said}: {owners:?}");
+        let log = fs::read_to_string(world.bench.path("there/start.log")).unwrap_or_default();
+        assert!(!log.contains("exists"), "started twice: {said} {log}");
+    }
+    // After STARTING and before RUNNING was durable.
+    assert!((2..=6).contains(&asked), "{asked}");
+}
+
+#[test]
+fn what_was_received_by_an_earlier_process_is_checked_before_it_is_started() {
+    let world = World::small();
+    // OWNER is durable, and nothing was started.
+    let killed = attempt_with(&world, [None, Some(5)], &GUEST);
+    assert_eq!(killed[1].status.signal(), Some(Signal::KILL.as_raw()), "{killed:?}");
+    assert_eq!(world.records("there"), ["READY", "OWNER"]);
+    let ram = fs::File::options().write(true).open(world.bench.path("there/vm.ckp")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&ram, b"flipped", 8 << 20).unwrap();
+    let again = attempt_with(&world, [None, None], &GUEST);
+    assert!(again[1].stderr.contains("it is not the state that arrived"), "{again:?}");
+    assert!(!world.bench.path("started").exists());
+    // Provably nothing ran: the source has the VM again.
+    assert_eq!(world.status("vm.ckp")["phase"], "Resumed", "{again:?}");
 }
 
 #[test]

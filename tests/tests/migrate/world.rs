@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use migrate::journal;
 use serde_json::Value;
 
-use crate::kit::{Bench, Ended, FIXTURE, SET, wait_until};
+use crate::kit::{Bench, Ended, FIXTURE, wait_until};
 
 /// Longer than any test should take on a machine that has much else to do.
 pub(crate) const PATIENT: &str = "--timeout=120s";
@@ -129,11 +129,6 @@ impl World {
         let output = OwnedFd::from(theirs.try_clone().unwrap());
         command.stdin(OwnedFd::from(theirs)).stdout(output);
         (command.spawn().unwrap(), ours)
-    }
-
-    /// The names of the three files, in a directory.
-    pub(crate) fn set(dir: &str) -> [String; 3] {
-        SET.map(|ending| format!("{dir}vm.ckp{ending}"))
     }
 }
 

@@ -186,7 +186,7 @@ fn source_in(phase: SourcePhase) -> (Source, Vec<SourceAction>) {
 fn sent_by_source(actions: &[SourceAction]) -> Vec<&'static str> {
     let name = |action: &SourceAction| match action {
         SourceAction::Send(Message::Handover(message)) => Some(message.body.name()),
-        SourceAction::Send(message) => Some(trouble::name(message)),
+        SourceAction::Send(message) => Some(name(message)),
         _ => None,
     };
     actions.iter().filter_map(name).collect()
@@ -318,7 +318,7 @@ fn target_in(phase: TargetPhase) -> Target {
 fn sent_by_target(actions: &[TargetAction]) -> Vec<&'static str> {
     let name = |action: &TargetAction| match action {
         TargetAction::Send(Message::Handover(message)) => Some(message.body.name()),
-        TargetAction::Send(message) => Some(trouble::name(message)),
+        TargetAction::Send(message) => Some(name(message)),
         _ => None,
     };
     actions.iter().filter_map(name).collect()
