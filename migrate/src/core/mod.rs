@@ -20,7 +20,8 @@
 //!
 //! They are driven: [`Source::handle`] and [`Target::handle`] take the time and an input, and give
 //! actions, which a driver does in this order. It hands in what comes of them, at the latest at
-//! [`Source::deadline`] a `Tick`, and whenever bytes go or come `Progress` and `Heard`. A machine
+//! [`Source::deadline`] a `Tick`, and whenever bytes go or come `Progress` and `Heard`; also while it
+//! does not read, having enough to do. A machine
 //! lives as long as its process: after `End` there may be another `Connected`, and what is asked
 //! for the hand-over is answered with or without a connection.
 //!
