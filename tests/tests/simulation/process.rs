@@ -242,7 +242,7 @@ impl Process {
         (self.encoder, self.decoder) = (Encoder::new(), Decoder::new());
         self.out.clear();
         self.linked = true;
-        self.over = None;
+        (self.over, self.answered) = (None, false);
         self.feed(ctx, Input::Connected);
     }
 
