@@ -503,7 +503,8 @@ impl World {
     fn boot(&mut self, who: Who) {
         let other = self.host(who.other()).guest.running;
         self.ctx.demand(!other, laws::TWO_RUNNING);
-        self.host(who).guest.running = true;
+        let guest = &mut self.host(who).guest;
+        (guest.running, guest.has_run) = (true, true);
     }
 
     // What goes wrong.
@@ -561,7 +562,11 @@ impl World {
                 !self.target.guest.has_run
                     && !matches!(last(&self.target), Some(Kind::Kept | Kind::Settled))
             }
-            Who::Source => matches!(last(&self.target), Some(Kind::Ready | Kind::Owner)),
+            Who::Source => {
+                let mut todo = self.target.process.iter().flat_map(|process| &process.todo);
+                matches!(last(&self.target), Some(Kind::Ready | Kind::Owner))
+                    && !todo.any(Todo::is_release)
+            }
         };
         let may = may && !self.host(who.other()).dead && !self.host(who).dead;
         if may {
