@@ -20,19 +20,19 @@ const AHEAD: usize = 2;
 
 /// What a command that works on several threads lets its users say about them.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub struct Options {
+pub struct Threads {
     /// How many threads hash and compress, besides the one that reads and writes; with 1, that one
     /// does all. Each takes memory for a few extents [default: one per processor, at most 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
 }
 
-impl Options {
+impl Threads {
     /// How many threads work: as many as was said, or one for each processor, up to a few.
     #[must_use]
-    pub fn threads(self) -> usize {
-        let count = || thread::available_parallelism().map_or(1, usize::from).min(MOST);
-        self.threads.map_or_else(count, usize::from)
+    pub fn count(self) -> usize {
+        let default = || thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        self.threads.map_or_else(default, usize::from)
     }
 }
 
