@@ -55,7 +55,7 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
     run(threads, work, |line| {
         let done = feed(&mut |job| {
             while line.is_full() {
-                line.next()?.map_or(Ok(()), &mut take)?;
+                line.wait()?.map_or(Ok(()), &mut take)?;
             }
             line.give(job)?;
             // What is done need not wait until there is no more room.
@@ -64,7 +64,7 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
             }
             Ok(())
         })?;
-        while let Some(result) = line.next()? {
+        while let Some(result) = line.wait()? {
             take(result)?;
         }
         Ok(done)
@@ -118,7 +118,7 @@ enum Pending<R> {
 }
 
 impl<J, R> Line<'_, J, R> {
-    /// Whether as many jobs are under way as may be: then [`next`](Self::next) comes first.
+    /// Whether as many jobs are under way as may be: then [`wait`](Self::wait) comes first.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.pending.len() >= self.ahead
@@ -148,7 +148,7 @@ impl<J, R> Line<'_, J, R> {
     ///
     /// # Errors
     /// That its worker is gone.
-    pub fn next(&mut self) -> anyhow::Result<Option<R>> {
+    pub fn wait(&mut self) -> anyhow::Result<Option<R>> {
         match self.pending.pop_front() {
             None => Ok(None),
             Some(Pending::Done(result)) => Ok(Some(result)),
@@ -171,7 +171,7 @@ impl<J, R> Line<'_, J, R> {
                 Err(TryRecvError::Disconnected) => return Err(gone()),
             }
         }
-        self.next()
+        self.wait()
     }
 }
 
@@ -273,7 +273,7 @@ mod tests {
             let taken = run(threads, half, |line| {
                 line.give(1000)?;
                 let mut taken = Vec::new();
-                while let Some(n) = line.next()? {
+                while let Some(n) = line.wait()? {
                     taken.push(n);
                     if n > 0 {
                         line.give(n)?;
