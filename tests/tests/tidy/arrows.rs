@@ -141,9 +141,9 @@ const MIGRATE: &[Row] = &[
     ("stream", &["handover", "identity"]),
     ("facts", &["stream"]),
     ("core", &["handover", "identity", "stream"]),
-    ("probe", &["facts", "stream"]),
+    ("probe", &["facts", "stream", "system"]),
     ("run", &["handover", "system"]),
-    ("supervisor", &["system"]),
+    ("supervisor", &["run", "system"]),
     ("image", &["core", "grid", "identity", "note", "stream"]),
     ("origin", &["core", "grid", "stream"]),
 ];
