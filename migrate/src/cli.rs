@@ -84,3 +84,13 @@ fn log(level: &str) {
     // Tests may have one already.
     let _ = subscriber.with_writer(std::io::stderr).try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -30,6 +30,9 @@ pub struct Note {
     pub vm: Vm,
     /// Where the peer is, at the source.
     pub peer: Option<String>,
+    /// At the target: a sync of memory has begun and, as far as is known, not ended well. What reads
+    /// as written may be on no disk, and no later sync would write it.
+    pub doubtful: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,6 +48,7 @@ struct Pairs {
     gpa: Vec<u64>,
     len: Vec<u64>,
     peer: Option<String>,
+    doubtful: bool,
 }
 
 /// Why there is no note.
@@ -119,6 +123,7 @@ impl Note {
             gpa,
             len,
             peer: self.peer.clone(),
+            doubtful: self.doubtful,
         };
         let list = to_nvlist(&pairs).ok()?.pack().ok()?;
         let mut bytes = MAGIC.to_vec();
@@ -151,8 +156,8 @@ impl Note {
         let segments = pairs.gpa.into_iter().zip(pairs.len);
         let segments = segments.map(|(gpa, len)| Segment { gpa, len }).collect();
         let memory = MemoryMap::new(segments).ok()?;
-        let Pairs { arch, name, ncpus, memflags, peer, .. } = pairs;
-        Some(Self { session, vm: Vm { arch, name, ncpus, memflags, memory }, peer })
+        let Pairs { arch, name, ncpus, memflags, peer, doubtful, .. } = pairs;
+        Some(Self { session, vm: Vm { arch, name, ncpus, memflags, memory }, peer, doubtful })
     }
 }
 
@@ -167,7 +172,7 @@ mod tests {
         let memory = MemoryMap::new(segments).unwrap();
         let (arch, name) = ("amd64".to_owned(), "vm0".to_owned());
         let vm = Vm { arch, name, ncpus: 2, memflags: 0, memory };
-        Note { session, vm, peer: Some("ssh://b/vm".to_owned()) }
+        Note { session, vm, peer: Some("ssh://b/vm".to_owned()), doubtful: false }
     }
 
     #[test]
@@ -176,7 +181,7 @@ mod tests {
         fs::create_dir_all(&dir).unwrap();
         let path = dir.join("session");
         assert!(Note::read(&path).unwrap().is_none());
-        for note in [note(), Note { session: None, peer: None, ..note() }] {
+        for note in [note(), Note { session: None, peer: None, doubtful: true, ..note() }] {
             note.write(&path).unwrap();
             assert_eq!(Note::read(&path).unwrap(), Some(note));
         }

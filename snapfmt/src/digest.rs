@@ -3,11 +3,13 @@
 //! It does not know what is digested, nor which bytes a digest covers.
 
 use std::fmt;
+use std::slice;
 use std::str::FromStr;
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use sha2::Digest as _;
+use sha2::block_api::compress256;
 
 /// The length of a digest in bytes.
 pub const LEN: usize = 32;
@@ -91,6 +93,80 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// The bytes of a block, which is what SHA-256 works on.
+const BLOCK: usize = 64;
+
+/// The state before the first block (FIPS 180-4, 5.3.3).
+const START: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
+/// The digests of two messages, each `first` and then as many bytes as the other, as
+/// [`Hasher`] gives them, but sooner.
+///
+/// Each round of SHA-256 waits for the one before, so that a processor with instructions for it
+/// stands idle half of the time. Block by block in turn, it works on both messages at once: two
+/// pages take two thirds of the time of one after the other.
+#[must_use]
+pub fn pair(first: u8, messages: [&[u8]; 2]) -> [Digest; 2] {
+    let alone = |message: &[u8]| {
+        let mut hasher = Hasher::new();
+        hasher.update(&[first]);
+        hasher.update(message);
+        hasher.finish()
+    };
+    let apart = || messages.map(alone);
+    let len = messages[0].len();
+    let split = messages.map(|message| message.split_at_checked(BLOCK - 1));
+    let ([Some(a), Some(b)], true) = (split, messages[1].len() == len) else { return apart() };
+    let mut states = [START; 2];
+    for (state, (begin, _)) in states.iter_mut().zip([a, b]) {
+        let mut block = [first; BLOCK];
+        if let Some(rest) = block.get_mut(1..) {
+            rest.copy_from_slice(begin);
+        }
+        compress256(state, &[block]);
+    }
+    let [(middle, end), (other, other_end)] = [a.1, b.1].map(<[u8]>::as_chunks::<BLOCK>);
+    let [one, two] = &mut states;
+    for (a, b) in middle.iter().zip(other) {
+        compress256(one, slice::from_ref(a));
+        compress256(two, slice::from_ref(b));
+    }
+    for (state, end) in states.iter_mut().zip([end, other_end]) {
+        let (blocks, count) = last(end, len.saturating_add(1));
+        compress256(state, blocks.get(..count).unwrap_or_default());
+    }
+    states.map(|state| {
+        let mut bytes = [0; LEN];
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip(state) {
+            *place = word.to_be_bytes();
+        }
+        Digest(bytes)
+    })
+}
+
+/// What is left of a message of `len` bytes behind its whole blocks, padded (FIPS 180-4, 5.1.1), and
+/// how many blocks that is.
+fn last(rest: &[u8], len: usize) -> ([[u8; BLOCK]; 2], usize) {
+    let mut blocks = [[0; BLOCK]; 2];
+    let count = if rest.len() < BLOCK - 8 { 1 } else { 2 };
+    let bits = (len as u64).wrapping_mul(8).to_be_bytes();
+    let flat = blocks.as_flattened_mut();
+    let padded = rest.iter().chain(&[0x80]);
+    flat.iter_mut().zip(padded).for_each(|(place, byte)| *place = *byte);
+    let places = flat.iter_mut().skip(count * BLOCK - 8);
+    places.zip(bits).for_each(|(place, byte)| *place = byte);
+    (blocks, count)
+}
+
 /// A digest taken piece by piece.
 #[derive(Clone, Default)]
 pub struct Hasher(sha2::Sha256);
@@ -124,6 +200,18 @@ mod tests {
         hasher.update(b"a");
         hasher.update(b"bc");
         assert_eq!(hasher.finish(), Digest::of(b"abc"));
+    }
+
+    #[test]
+    fn a_pair_has_the_digests_of_each_alone() {
+        let bytes: Vec<u8> = (0..9000_u32).map(|n| (n * n >> 3) as u8).collect();
+        for len in (0..400).chain([4095, 4096, 4097]) {
+            for other in [len, len + 1] {
+                let messages = [&bytes[..len], &bytes[9000 - other..]];
+                let alone = messages.map(|message| Digest::of(&[&[7], message].concat()));
+                assert_eq!(pair(7, messages), alone, "{len} and {other} bytes");
+            }
+        }
     }
 
     #[test]

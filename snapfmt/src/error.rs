@@ -161,7 +161,8 @@ pub enum Fault {
 }
 
 /// A text from a file as an error shows it: escaped, and not a page of it (§11.6).
-pub(crate) fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut chars = text.chars();
     let start: String = chars.by_ref().take(64).flat_map(char::escape_default).collect();
     if chars.next().is_some() { start + "..." } else { start }

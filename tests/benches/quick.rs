@@ -1,5 +1,5 @@
 //! How long a quick check takes, rules included: 16 virtual CPUs and 30 devices. `cargo bench -p
-//! tests`.
+//! tests --bench quick`.
 
 // What cannot go on has failed. Of the fixtures' kit only some is used here.
 #![allow(
@@ -7,7 +7,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    dead_code
+    dead_code,
+    missing_docs
 )]
 
 #[path = "../tests/state_rules/fixture.rs"]
@@ -16,8 +17,8 @@ mod fixture;
 mod machines;
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
+use criterion::{Criterion, criterion_group, criterion_main};
 use snapfmt::bhyve::Section;
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::vm::{AMD64, Vm};
@@ -28,7 +29,6 @@ use tests::{images, sets};
 
 const VCPUS: u32 = 16;
 const DEVICES: usize = 30;
-const TIMES: usize = 50;
 
 /// The machine as a snapshot file.
 fn packed(fixture: &fixture::Fixture) -> Vec<u8> {
@@ -67,30 +67,23 @@ fn quick(file: &[u8]) -> Judgement {
     quick.unwrap().judge(records, None, None).unwrap()
 }
 
-fn median(mut run: impl FnMut()) -> Duration {
-    let mut times: Vec<_> = (0..TIMES)
-        .map(|_| {
-            let begin = Instant::now();
-            run();
-            begin.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[TIMES / 2]
-}
-
-fn main() {
+fn check(c: &mut Criterion) {
     let fixture = machines::with_devices(machines::with_vcpus(VCPUS), DEVICES);
     let file = packed(&fixture);
     let judgement = quick(&file);
     assert_eq!(judgement.state.failing().count(), 0);
     assert_eq!(judgement.unknown, []);
     let machine = Machine::from_kern(&fixture.meta, &fixture.kern);
-    let count = rules::all().count();
-    println!("{VCPUS} virtual CPUs, {DEVICES} devices, {} bytes of records", fixture.kern.len());
-    let whole = median(|| drop(black_box(quick(&file))));
-    let decode = median(|| drop(black_box(Machine::from_kern(&fixture.meta, &fixture.kern))));
-    let check = median(|| drop(black_box(rules::check(&machine, None, None))));
-    println!("verify --quick, in memory: {whole:.2?}; of that fields: {decode:.2?}");
-    println!("{count} rules: {check:.2?}");
+    let mut group = c.benchmark_group("quick");
+    group.bench_function("verify --quick, in memory", |b| b.iter(|| quick(black_box(&file))));
+    group.bench_function("of that fields", |b| {
+        b.iter(|| Machine::from_kern(&fixture.meta, black_box(&fixture.kern)))
+    });
+    group.bench_function("of that rules", |b| {
+        b.iter(|| rules::check(black_box(&machine), None, None))
+    });
+    group.finish();
 }
+
+criterion_group!(checks, check);
+criterion_main!(checks);

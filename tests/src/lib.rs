@@ -25,6 +25,7 @@ pub mod machine;
 pub mod netns;
 pub mod packed;
 pub mod peers;
+pub mod points;
 pub mod properties;
 pub mod records;
 pub mod reseal;

@@ -156,6 +156,16 @@ fn state() {
 }
 
 #[test]
+fn hostile_source() {
+    replay("hostile_source", 3_000);
+}
+
+#[test]
+fn hostile_target() {
+    replay("hostile_target", 3_000);
+}
+
+#[test]
 fn stream() {
     replay("stream", 3_000);
 }
@@ -263,7 +273,8 @@ fn write_seeds() {
         }
     }
     let mut random = Random(7);
-    for name in ["nvlist_round_trip", "round_trip", "open", "split", "chain", "stream"] {
+    let names = ["nvlist_round_trip", "round_trip", "open", "split", "chain", "stream"];
+    for name in names.into_iter().chain(["hostile_source", "hostile_target"]) {
         // Choices, most of them small.
         for length in [0, 40, 400, 1500] {
             let byte = |_| if random.below(2) == 0 { random.below(8) } else { random.below(256) };

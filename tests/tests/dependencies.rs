@@ -16,6 +16,10 @@ const ALLOWED: [&str; 5] = ["Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT",
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// Two versions at once, and why: the test machine's KVM bindings are the only ones that want an
+/// older `bitflags`, and no program that is installed has them.
+const TWICE: [&str; 1] = ["bitflags"];
+
 /// Where the program runs, and so what is linked into it.
 const TARGETS: [&str; 2] = ["x86_64-unknown-freebsd", "x86_64-unknown-linux-gnu"];
 
@@ -109,7 +113,7 @@ fn every_dependency_has_a_permissive_licence() {
 fn everything_that_is_not_ours_comes_from_crates_io_with_a_checksum() {
     let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
     let lock = lock.unwrap();
-    let ours = ["migrate", "snapfmt", "snaptool", "tests", "tests-libnv"];
+    let ours = ["migrate", "snapfmt", "snaptool", "tests", "tests-libnv", "testvm"];
     let mut found = Vec::new();
     for package in lock.split("[[package]]").skip(1) {
         let field = |name: &str| {
@@ -136,7 +140,7 @@ fn what_is_linked_is_there_in_one_version() {
             let name = package["name"].as_str().unwrap().to_owned();
             versions.entry(name).or_default().insert(package["version"].to_string());
         }
-        versions.retain(|_, found| found.len() > 1);
+        versions.retain(|name, found| found.len() > 1 && !TWICE.contains(&name.as_str()));
         assert!(versions.is_empty(), "several versions on {target}: {versions:#?}");
     }
 }

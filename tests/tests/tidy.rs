@@ -118,6 +118,49 @@ fn no_line_ends_in_white_space() {
     check_lines("white space at the end", false, |line| line.ends_with(char::is_whitespace));
 }
 
+/// Where unsafe code may be: it maps memory, calls the kernel, or calls C.
+const UNSAFE: [&str; 4] = [
+    "migrate/src/bhyve/vmm/device.rs",
+    "migrate/src/bhyve/vmm/mapping.rs",
+    "tests/libnv/src/lib.rs",
+    "tests/tests/tidy.rs",
+];
+
+#[test]
+fn unsafe_code_is_where_it_may_be() {
+    let begins = |line: &str| {
+        let line = line.trim_start();
+        !line.starts_with("//") && has_word(line, "unsafe")
+    };
+    let mut found: Vec<_> = sources().into_iter().filter(Source::is_rust).collect();
+    found.retain(|source| source.text.lines().any(begins));
+    let mut found: Vec<_> = found.iter().map(|source| source.path.to_str().unwrap()).collect();
+    found.sort_unstable();
+    assert_eq!(found, UNSAFE);
+}
+
+/// The lines of a table of a manifest, without the name of the table.
+fn table(manifest: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(manifest)).unwrap();
+    let rest = text.lines().skip_while(|line| *line != format!("[{name}]")).skip(1);
+    rest.take_while(|line| line.contains(" = ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn migrate_has_all_lints_of_the_workspace_but_the_one_that_forbids_unsafe_code() {
+    for kind in ["rust", "clippy"] {
+        let all = table("Cargo.toml", &format!("workspace.lints.{kind}"));
+        let own = table("migrate/Cargo.toml", &format!("lints.{kind}"));
+        assert!(all.len() > 3);
+        let missing: Vec<_> = all.iter().filter(|lint| !own.contains(lint)).collect();
+        let wanted: &[&str] = if kind == "rust" { &["unsafe_code = \"forbid\""] } else { &[] };
+        assert_eq!(missing, wanted);
+    }
+    assert!(
+        table("migrate/Cargo.toml", "lints.rust").contains(&"unsafe_code = \"deny\"".to_owned())
+    );
+}
+
 #[test]
 fn nothing_is_left_to_be_done() {
     // Taken apart, so that this file does not name them.

@@ -2,10 +2,12 @@
 //! connection.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use migrate::core::Blocks;
 use migrate::image::{BLOCK, Dir, Image, Options, verify};
+use migrate::note::Note;
 use migrate::origin::{Form, Origin as _, PartSink, Snapshot};
 use migrate::stream::message::Trouble;
 use migrate::stream::{Arrived, Decoder, Item};
@@ -305,4 +307,30 @@ fn what_an_earlier_process_made_whole_is_started_only_if_it_still_is() {
         fs::write(&path, good).unwrap();
     }
     verify(&dir, content, &options()).unwrap();
+}
+
+#[test]
+fn memory_whose_sync_did_not_end_well_is_written_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
+    let origin = origin(&base, Compression::None);
+    let place = temp.path().join("vm");
+    let mut image = Image::open(&place, origin.vm(), session(1), options()).unwrap();
+    let (parts, root) = round(&origin, None);
+    apply(&mut image, parts).unwrap();
+    let dir = image.dir().clone();
+    drop(image);
+    let note = Note::read(&dir.session()).unwrap().unwrap();
+    assert!(!note.doubtful);
+    let allocated = || fs::metadata(dir.ram()).unwrap().blocks() * 512;
+    let sparse = allocated();
+    Note { doubtful: true, ..note }.write(&dir.session()).unwrap();
+    let mut image = Image::open(&place, origin.vm(), session(1), options()).unwrap();
+    assert_eq!(image.held().0, root);
+    // All of it was written, zeros too, and is in doubt until a sync ends well.
+    assert!(sparse < allocated() && allocated() >= origin.vm().memory.size());
+    assert!(Note::read(&dir.session()).unwrap().unwrap().doubtful);
+    keep(&mut image, &origin).unwrap();
+    image.sync().unwrap();
+    assert!(!Note::read(&dir.session()).unwrap().unwrap().doubtful);
 }

@@ -10,7 +10,8 @@
 //! bhyve listens at a Unix socket for two commands and answers neither, so whether one succeeded is
 //! inferred, and told as such: [`Report::verdict`] is what follows from [`Report::seen`] and the
 //! rest. It knows what bhyve's sources say. It refuses to know what is in the files, which is for
-//! [`snapfmt`] to judge, and who owns the VM. Nothing here has run on FreeBSD yet.
+//! [`snapfmt`] to judge, and who owns the VM. Nothing here has run on FreeBSD yet. [`stock`] and
+//! [`primitives`] make sources of a migration out of it.
 
 pub mod ask;
 pub mod control;
@@ -18,8 +19,10 @@ pub mod files;
 pub mod host;
 pub mod primitives;
 pub mod protocol;
+pub mod stock;
 #[cfg(test)]
 mod tests;
+pub mod vmm;
 pub mod watch;
 
 pub use self::ask::{Failed, Listener, ask};

@@ -7,7 +7,7 @@ use std::thread;
 
 use snapfmt::state::HostFacts;
 use snapfmt::state::gate::{Acceptance, Policy};
-use snaptool::exit::{self, Answer};
+use snaptool::exit::{self, Answer, Trouble};
 use snaptool::host;
 use snaptool::pipeline;
 use snaptool::signal::Stop;
@@ -17,14 +17,16 @@ use tracing::{info, warn};
 use super::PRODUCER;
 use super::help;
 use super::options::{Means, Reach};
-use super::side::{InUse, Place};
+use super::side::{InUse, Place, next_epoch};
 use super::start::Start;
 use super::words::{self, Side, answer};
 use crate::core::{Held, Target as Machine, TargetConfig};
 use crate::driver::{Answer as Told, Bell, Check, Entrance, Target, TargetSetup, turn_away};
 use crate::facts::compare;
 use crate::handover::{Action, Plan, Target as Handover};
+use crate::identity::{Identity, SESSION_LEN, Session};
 use crate::image::{self, Dir, Options as Keeping};
+use crate::journal::Record;
 use crate::probe;
 use crate::stream::message::{Host, Status};
 use crate::system::Here;
@@ -184,6 +186,9 @@ fn prepare(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Prepared> 
     let place = Place::named(&args.dir);
     let (journal, records) = place.open(means)?;
     let (handover, first) = Handover::replay(&records, config.plan)?.unzip();
+    if args.discard {
+        discard(&dir, &records, handover.as_ref())?;
+    }
     config.handover = handover;
     config.held = place.note()?.map(|note| Held { session: note.session, vm: note.vm });
     let start = args.start.starter(dir.ram(), args.dir.join("start.log"))?;
@@ -192,6 +197,19 @@ fn prepare(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Prepared> 
     let check = Some(check);
     let setup = TargetSetup { dir: Some(dir), journal: Some(journal), start, check, ..setup };
     Ok((Machine::new(config), setup, first.unwrap_or_default()))
+}
+
+/// Throws away what the directory holds, unless that is promised to somebody.
+fn discard(dir: &Dir, records: &[Record], before: Option<&Handover>) -> anyhow::Result<()> {
+    if let Some(before) = before {
+        let session = Session::from_bytes([0; SESSION_LEN]);
+        let next = Identity { session, epoch: next_epoch(records), ..before.identity() };
+        if Handover::begin(next, Plan::Keep, Some(before)).is_err() {
+            let words = "what is here is part of a hand-over that has not come to its end";
+            return Err(Trouble::new(words).hint("`migrate status` says what to do").into());
+        }
+    }
+    Ok(dir.destroy().map_err(words::trouble)?)
 }
 
 /// Another process receives here: whoever is at stdin is told.

@@ -9,7 +9,7 @@ use snaptool::signal::Stop;
 use snaptool::text;
 
 use super::options::Means;
-use super::send::{Options, hand_over};
+use super::send::{Sending, hand_over};
 use super::side::{InUse, Machine, Place};
 use super::{help, status, words};
 use crate::driver::Journal;
@@ -48,7 +48,7 @@ pub struct Args {
     to: Option<Dest>,
     /// What `send` takes.
     #[command(flatten)]
-    options: Options,
+    options: Sending,
 }
 
 /// What a person can decide.

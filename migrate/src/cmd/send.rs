@@ -47,12 +47,12 @@ pub struct Args {
     dest: Dest,
     /// The options.
     #[command(flatten)]
-    options: Options,
+    options: Sending,
 }
 
 /// What `send` can be told; `resolve` goes the same way.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Options {
+pub struct Sending {
     #[command(flatten)]
     places: Where,
     #[command(flatten)]
@@ -122,7 +122,7 @@ struct Known {
 pub(super) fn hand_over(
     source: &Path,
     dest: &Dest,
-    options: &Options,
+    options: &Sending,
     decision: Option<Resolve>,
     means: &Means,
     stop: &Stop,
@@ -193,7 +193,7 @@ pub(super) fn hand_over(
 }
 
 /// The machine for a task.
-pub(super) fn machine(task: Task, options: &Options) -> Machine {
+pub(super) fn machine(task: Task, options: &Sending) -> Machine {
     Machine::new(SourceConfig {
         task,
         producer: PRODUCER.to_owned(),
@@ -203,7 +203,7 @@ pub(super) fn machine(task: Task, options: &Options) -> Machine {
 }
 
 /// Connects to the target; over ssh, that is started.
-pub(super) fn connect_to(dest: &Dest, options: &Options) -> anyhow::Result<Connection> {
+pub(super) fn connect_to(dest: &Dest, options: &Sending) -> anyhow::Result<Connection> {
     let timeout = format!("{}ms", options.reach.timeout.0.as_millis());
     let mut words = vec!["recv", "--timeout", timeout.as_str()];
     if options.discard {
@@ -238,7 +238,7 @@ fn known(
     place: &Place,
     records: &[Record],
     dest: &Dest,
-    options: &Options,
+    options: &Sending,
     origin: &dyn Origin,
 ) -> anyhow::Result<Result<Known, Trouble>> {
     let note = place.note()?;
@@ -288,7 +288,7 @@ fn known(
 fn note(migration: &Migration, dest: &Dest, place: &Place) -> (PathBuf, Note) {
     let session = Some((migration.session, migration.epoch));
     let (vm, peer) = (migration.vm.clone(), Some(dest.to_string()));
-    (place.session(), Note { session, vm, peer })
+    (place.session(), Note { session, vm, peer, doubtful: false })
 }
 
 /// An output that is written by a thread, and ended here.
@@ -308,7 +308,7 @@ impl Write for Shared {
 }
 
 /// Copies a VM; nothing is handed over.
-fn copy(source: &Path, dest: &Dest, options: &Options, stop: &Stop) -> anyhow::Result<Answer> {
+fn copy(source: &Path, dest: &Dest, options: &Sending, stop: &Stop) -> anyhow::Result<Answer> {
     let name = text::path(source);
     let existing = if options.force { Existing::Replace } else { Existing::Refuse };
     let path = match dest {

@@ -21,6 +21,9 @@ pub(super) enum Side<'a> {
     Target(Option<TargetPhase>, &'a str),
 }
 
+/// What there is to do after trouble.
+const AGAIN: &str = "the same command goes on where it was";
+
 /// The answer of a run.
 ///
 /// # Errors
@@ -36,7 +39,6 @@ pub(super) fn answer(
         Some(way) => Trouble::new(words).because(anyhow::anyhow!("{way}")),
         None => Trouble::new(words),
     };
-    let again = "the same command goes on where it was";
     match ended.outcome {
         Outcome::Done => Ok(Answer::Yes),
         Outcome::Back => {
@@ -47,21 +49,18 @@ pub(super) fn answer(
             exit::note(&format!("{} was given up: the other side claimed the VM", side.name()));
             Ok(Answer::No)
         }
+        // Ctrl-C reaches a program on the way as well, and that may be quicker.
+        Outcome::Cut | Outcome::Peer(_) if stop.check().is_err() => stopped(side, stop),
         Outcome::Cut => {
             let trouble = on_the_way("the connection is gone").hint(side.state());
-            Err(hint_of_way(trouble, way.as_deref()).hint(again).into())
+            Err(hint_of_way(trouble, way.as_deref()).hint(AGAIN).into())
         }
         Outcome::TimedOut => {
             let span = text::duration(timeout);
             let words = format!("nothing came from the other side, or was read by it, for {span}");
-            Err(on_the_way(&words).hint(side.state()).hint(again).into())
+            Err(on_the_way(&words).hint(side.state()).hint(AGAIN).into())
         }
-        Outcome::Stopped(trouble) if trouble.code == Code::Stopped.name() => {
-            exit::note(&format!("stopped: {}", side.state()));
-            exit::note(again);
-            stop.check()?;
-            Ok(Answer::No)
-        }
+        Outcome::Stopped(trouble) if trouble.code == Code::Stopped.name() => stopped(side, stop),
         Outcome::Stopped(trouble) => told("", &trouble, side),
         Outcome::Peer(trouble) => told(side.peer(), &trouble, side),
         Outcome::Ask(question) => {
@@ -73,6 +72,14 @@ pub(super) fn answer(
             Err(Trouble::new("the journal could not be written").hint(hint).into())
         }
     }
+}
+
+/// Says what a run leaves that a person stopped.
+fn stopped(side: Side<'_>, stop: &Stop) -> anyhow::Result<Answer> {
+    exit::note(&format!("stopped: {}", side.state()));
+    exit::note(AGAIN);
+    stop.check()?;
+    Ok(Answer::No)
 }
 
 /// What keeps this side from going on, as an error for people.

@@ -179,7 +179,9 @@ pub enum TargetInput {
 pub enum TargetAction {
     /// Send it.
     Send(Message),
-    /// Reserve room and open what is held of this machine, then say [`TargetInput::Opened`].
+    /// Reserve room and open what is held of this machine, with the note of it durable (§10.2),
+    /// then say [`TargetInput::Opened`]. A copy begins with zeros. Memory of which a sync has
+    /// failed, or began and was not seen to end, is written again or dropped first (§10.4).
     Open {
         /// The machine.
         vm: Vm,
@@ -235,6 +237,6 @@ pub enum Outcome {
     Peer(Trouble),
     /// Only a person can decide.
     Ask(handover::Question),
-    /// The journal failed: a restart reads what it holds.
+    /// The journal failed: this process has to end, and the next one reads what it holds.
     JournalFailed,
 }

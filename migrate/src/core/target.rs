@@ -508,7 +508,7 @@ impl Target {
             (Phase::Syncing, Body::Offer) => {}
             (_, Body::Offer) => self.stop(out_of_place("OFFER", self.phase), out),
             (Phase::Comparing | Phase::Receiving | Phase::Syncing, _) => {
-                // There is no record of it, and what was offered is so no more (`handover.md` §3.4).
+                // There is no record of it, and it is offered no more (`handover.md` §3.4).
                 self.talk.offered = None;
                 let body = Body::NoRecord;
                 self.send(Message::Handover(handover::Message { identity, body }), out);

@@ -7,15 +7,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use snapfmt::part::vm::Vm;
 use tracing::{debug, warn};
 
-use crate::core::{Code, TargetInput as Input, trouble};
+use crate::core::{Code, TargetInput as Input, hinted, trouble};
 use crate::identity::{Epoch, Session};
-use crate::image::{Dir, Image, Options};
+use crate::image::{self, Dir, Image, Options};
 use crate::link::Held;
 use crate::stream::Arrived;
 use crate::stream::message::Trouble;
@@ -40,6 +40,7 @@ pub(super) enum Job {
 /// The thread, from outside.
 pub(super) struct Keeper {
     jobs: Sender<(u64, Job)>,
+    thread: JoinHandle<()>,
     /// The number of the connection whose work is wanted.
     wanted: Arc<AtomicU64>,
 }
@@ -54,8 +55,16 @@ impl Keeper {
         let (jobs, work) = channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let files = Files { dir, options, image: None, wanted: wanted.clone(), told: None, tell };
-        thread::Builder::new().name("keep".to_owned()).spawn(move || files.run(&work))?;
-        Ok(Self { jobs, wanted })
+        let thread = thread::Builder::new().name("keep".to_owned());
+        let thread = thread.spawn(move || files.run(&work))?;
+        Ok(Self { jobs, thread, wanted })
+    }
+
+    /// Waits until all is done that was asked for and is still wanted.
+    pub(super) fn finish(self) {
+        drop(self.jobs);
+        // A panic was shown already.
+        let _ = self.thread.join();
     }
 
     /// What was asked for by earlier connections is not wanted any more.
@@ -163,7 +172,9 @@ impl<T: Tell> Files<T> {
         };
         if !self.image.as_ref().is_some_and(goes_on) {
             self.image = None;
-            let image = Image::open(dir.path(), &vm, session, self.options.clone())?;
+            let mut options = self.options.clone();
+            options.discard |= session.is_none() && is_part_of_a_copy(dir)?;
+            let image = Image::open(dir.path(), &vm, session, options)?;
             // Once is enough: what comes now is what was wanted in its place.
             self.options.discard = false;
             self.image = Some(Opened { image, vm, session, synced: false });
@@ -193,6 +204,17 @@ impl<T: Tell> Files<T> {
             (self.tell)(number, Input::Applied { parts, stored });
         }
     }
+}
+
+/// Whether there is a copy that never became whole: another one begins with all zero (§9.1).
+fn is_part_of_a_copy(dir: &Dir) -> Result<bool, Trouble> {
+    let Ok(Some(note)) = image::note(dir.path()) else { return Ok(false) };
+    if note.session.is_none() && dir.meta().exists() {
+        let words = "a copy is kept here already";
+        let hint = "`--discard` throws it away; or take another directory";
+        return Err(hinted(Code::Session, words, hint));
+    }
+    Ok(note.session.is_none())
 }
 
 /// Gives up what `dir` holds, for whoever has no thread for it.

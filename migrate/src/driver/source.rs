@@ -319,6 +319,8 @@ impl<'a> Source<'a> {
         self.drains = None;
         if let Some(way) = self.link.take() {
             self.amount.sent = way.sent();
+            self.amount.scanned = self.scanned.load(Ordering::Relaxed);
+            self.show.amount(self.amount);
             match way {
                 Way::Both(link) => {
                     let way = link.close(LAST_WORDS);

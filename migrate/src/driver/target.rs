@@ -83,7 +83,8 @@ impl Bell {
 pub struct Target {
     core: core::Target,
     setup: Setup,
-    keeper: Keeper,
+    /// There until the end.
+    keeper: Option<Keeper>,
     door: Door,
     clock: Clock,
     tell: Sender<Event>,
@@ -124,7 +125,7 @@ impl Target {
         Ok(Self {
             core,
             setup,
-            keeper,
+            keeper: Some(keeper),
             door: Door::default(),
             clock: Clock::start(),
             tell,
@@ -172,6 +173,9 @@ impl Target {
             Entrance::Door { once } => once,
         };
         let ended = self.turn(once);
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish();
+        }
         for closing in self.closing.drain(..) {
             // What was said last is to arrive before the process ends.
             self.way = self.way.take().or(closing.join().ok().flatten());
@@ -184,7 +188,9 @@ impl Target {
         let (number, tell) = (self.number, self.tell.clone());
         let tell = move |event| tell.send(Event::Link(number, event)).is_ok();
         self.link = Some(Link::start(connection, None, tell)?);
-        self.keeper.begin(number);
+        if let Some(keeper) = &self.keeper {
+            keeper.begin(number);
+        }
         self.pending.clear();
         self.ended = None;
         info!(number, "a source is here");
@@ -309,22 +315,27 @@ impl Target {
         }
     }
 
+    fn keep(&self, job: Job) {
+        if let Some(keeper) = &self.keeper {
+            keeper.give(self.number, job);
+        }
+    }
+
     fn act(&mut self, action: Action) {
-        let number = self.number;
         match action {
             Action::Send(message) => self.send(&message),
-            Action::Open { vm, session } => self.keeper.give(number, Job::Open(vm, session)),
+            Action::Open { vm, session } => self.keep(Job::Open(vm, session)),
             Action::Apply(part) => {
                 let held = self.held.take();
-                self.keeper.give(number, Job::Apply(part, held));
+                self.keep(Job::Apply(part, held));
             }
-            Action::EndRound => self.keeper.give(number, Job::EndRound),
+            Action::EndRound => self.keep(Job::EndRound),
             Action::Keep(part) => {
                 let held = self.held.take();
-                self.keeper.give(number, Job::Keep(part, held));
+                self.keep(Job::Keep(part, held));
             }
-            Action::EndState => self.keeper.give(number, Job::EndState),
-            Action::Sync => self.keeper.give(number, Job::Sync),
+            Action::EndState => self.keep(Job::EndState),
+            Action::Sync => self.keep(Job::Sync),
             Action::Publish => {
                 self.published = self.publish();
                 self.unpublished = !self.published;
@@ -337,7 +348,7 @@ impl Target {
 
     fn end(&mut self, outcome: Outcome) {
         info!(?outcome, "the connection has ended");
-        self.keeper.give(self.number, Job::Leave);
+        self.keep(Job::Leave);
         if let Some(link) = self.link.take() {
             // Another source may be at the door meanwhile.
             let close = move || link.close(LAST_WORDS);
@@ -387,7 +398,7 @@ impl Target {
             handover::Action::Destroy => {
                 info!("this copy was given up, and is removed");
                 if self.link.is_some() {
-                    self.keeper.give(self.number, Job::Destroy);
+                    self.keep(Job::Destroy);
                 } else if let Some(dir) = &self.setup.dir {
                     destroy(dir);
                 }

@@ -43,7 +43,7 @@ pub fn verify(dir: &Dir, expected: Digest, options: &Options) -> Result<(), Trou
         .map(|entry| Some(RecordId::of(meta.key(entry.section), &entry.name, bytes(entry)?)));
     let ids: Option<Vec<_>> = ids.collect();
     let ids = ids.ok_or_else(|| damaged("its records are not there"))?;
-    let root = held(dir, &vm, options)?.root();
+    let root = held(dir, &vm, options, None)?.root();
     if content(&vm, &root, &ids) != expected {
         return Err(damaged("it is not the state that arrived"));
     }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use snapfmt::Digest;
 use snapfmt::bhyve::RamLayout;
+use snapfmt::limits::PAGE;
 use snapfmt::memory::block::Block;
 use snapfmt::memory::tree::leaf;
 use snapfmt::part::device::RecordId;
@@ -77,6 +78,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Image {
     dir: Dir,
+    note: Note,
     vm: Vm,
     options: Options,
     shared: Arc<Shared>,
@@ -112,8 +114,8 @@ impl Image {
             let words = "the machine's memory does not lie as bhyve lays it out";
             return Err(trouble(Code::State, words));
         }
-        let note = Note { session, vm: vm.clone(), peer: None };
-        make_way(&dir, &note, options.discard)?;
+        let note = Note { session, vm: vm.clone(), peer: None, doubtful: false };
+        let note = make_way(&dir, note, options.discard)?;
         let mut options_of_file = File::options();
         options_of_file.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options_of_file.open(dir.ram());
@@ -122,13 +124,15 @@ impl Image {
         sized.map_err(|error| cannot("make room in", &dir.ram(), &error))?;
         dir.sync()?;
         let shared = Shared { ram: Ram { file, layout }, map: vm.memory.clone() };
-        let table = held(&dir, vm, &options)?;
+        let rewritten = note.doubtful.then_some(&shared.ram);
+        let table = held(&dir, vm, &options, rewritten)?;
         let shared = Arc::new(shared);
         let workers = Workers::start(options.threads, &shared)?;
         let (vm, gathered) = (vm.clone(), Gathered::default());
         let (failed, kept, applied) = (None, None, (0, 0));
         Ok(Self {
             dir,
+            note,
             vm,
             options,
             shared,
@@ -263,9 +267,20 @@ impl Image {
             Some(config) => write(&self.dir.config(), [config.text.as_slice()])?,
             None => self.dir.remove(&self.dir.config())?,
         }
+        // After a failed sync, memory that reads as written may be on no disk: whoever comes next
+        // has to know, and writes it again.
+        self.doubt(true)?;
         let synced = self.shared.ram.file.sync_all();
         synced.map_err(|error| cannot("make durable", &self.dir.ram(), &error))?;
-        self.dir.sync()
+        self.dir.sync()?;
+        self.doubt(false)
+    }
+
+    fn doubt(&mut self, doubtful: bool) -> Result<(), Trouble> {
+        self.note.doubtful = doubtful;
+        let path = self.dir.session();
+        let words = |error| format!("{}: {error}", path.display());
+        self.note.write(&path).map_err(|error| trouble(Code::Internal, words(error)))
     }
 }
 
@@ -280,8 +295,8 @@ fn write<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<
     result().map_err(|error| cannot("write", path, &error))
 }
 
-/// Sees what the directory holds, and whether this session may go on with it.
-fn make_way(dir: &Dir, note: &Note, discard: bool) -> Result<(), Trouble> {
+/// Sees what the directory holds, and whether this session may go on with it; gives its note.
+fn make_way(dir: &Dir, note: Note, discard: bool) -> Result<Note, Trouble> {
     let vm = &note.vm;
     let path = dir.session();
     let unread = |error: crate::note::Error| {
@@ -318,14 +333,17 @@ fn make_way(dir: &Dir, note: &Note, discard: bool) -> Result<(), Trouble> {
     dir.remove(&dir.meta())?;
     dir.remove(&dir.held())?;
     dir.sync()?;
-    if before.as_ref() != Some(note) {
+    // It is no less doubtful before all of it is synced.
+    let note = Note { doubtful: before.as_ref().is_some_and(|before| before.doubtful), ..note };
+    if before.as_ref() != Some(&note) {
         note.write(&path).map_err(written)?;
     }
-    Ok(())
+    Ok(note)
 }
 
-/// Reads and hashes what the RAM file holds.
-fn held(dir: &Dir, vm: &Vm, options: &Options) -> Result<Table, Trouble> {
+/// Reads and hashes what the RAM file holds, holes too: no file system is asked what it has not
+/// written yet. It is written again, if that is wanted.
+fn held(dir: &Dir, vm: &Vm, options: &Options, rewritten: Option<&Ram>) -> Result<Table, Trouble> {
     let words = || trouble(Code::Room, "the machine has more memory than can be kept track of");
     let mut table = Table::new(vm.memory.clone()).ok_or_else(words)?;
     let stop = &options.stop;
@@ -337,6 +355,12 @@ fn held(dir: &Dir, vm: &Vm, options: &Options) -> Result<Table, Trouble> {
             bytes.resize(usize::try_from(place.size)?, 0);
             place.read(&file, bytes)?;
             let block = Block::scan(place.gpa, bytes);
+            if let Some(ram) = rewritten {
+                // Zeros too: what is on the disk there may be older.
+                let pages = (place.gpa..).step_by(PAGE).zip(bytes.chunks_exact(PAGE));
+                let mut pages = pages.filter(|(gpa, _)| vm.memory.contains(*gpa));
+                pages.try_for_each(|(gpa, page)| ram.write(gpa, page))?;
+            }
             let leaves = block.iter().flat_map(Block::iter).map(|(gpa, page)| (gpa, leaf(page)));
             Ok(leaves.collect::<Vec<_>>())
         };
@@ -346,7 +370,7 @@ fn held(dir: &Dir, vm: &Vm, options: &Options) -> Result<Table, Trouble> {
             }
             Ok(())
         };
-        let places = places(&file, layout, BLOCK, Holes::Skip)?;
+        let places = places(&file, layout, BLOCK, Holes::Read)?;
         pipeline::in_order(options.threads, work, take, |give| {
             places.into_iter().try_for_each(&mut *give)
         })

@@ -27,7 +27,7 @@ impl Ram {
         Some((segment.offset + at, len.min(left)))
     }
 
-    fn write(&self, gpa: u64, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, gpa: u64, mut bytes: &[u8]) -> io::Result<()> {
         let mut gpa = gpa;
         while !bytes.is_empty() {
             let Some((offset, len)) = self.run(gpa, bytes.len()) else {

@@ -25,7 +25,9 @@ impl Encoder {
     ///
     /// # Errors
     /// A message that no peer would take: a value that its rule forbids, text with a NUL, or more
-    /// than its limit. Then nothing was appended.
+    /// than its limit. Then nothing was appended. ERROR and STATE-DONE never have too much in them
+    /// if they went through [`Trouble::fitting`](super::message::Trouble::fitting) and
+    /// [`fitting`](super::message::fitting).
     pub fn message(&mut self, message: &Message, out: &mut Vec<u8>) -> Result<(), Fault> {
         let (kind, nvlist) = wire::encode(message)?;
         let frame = Frame {

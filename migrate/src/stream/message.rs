@@ -296,3 +296,38 @@ pub struct Trouble {
     #[serde(default)]
     pub lines: Vec<String>,
 }
+
+impl Trouble {
+    /// The same, short enough to be sent.
+    #[must_use]
+    pub fn fitting(self) -> Self {
+        let Self { code, words, hint, lines } = self;
+        let (words, hint) = (cut(words, 4 * LINE), hint.map(|hint| cut(hint, 4 * LINE)));
+        Self { code: cut(code, LINE), words, hint, lines: fitting(lines) }
+    }
+}
+
+/// Bytes of a line for people that is not cut.
+const LINE: usize = 1000;
+/// Bytes of all lines of a message, so that their list stays well below its limit (§12).
+const LINES: usize = 48 << 10;
+
+/// As many lines as a message can hold, none of them endless (§11.1).
+#[must_use]
+pub fn fitting(lines: Vec<String>) -> Vec<String> {
+    let mut left = LINES;
+    let mut fit = |line: &String| {
+        left = left.checked_sub(line.len() + 1)?;
+        Some(())
+    };
+    let lines = lines.into_iter().map(|line| cut(line, LINE));
+    lines.take_while(|line| fit(line).is_some()).collect()
+}
+
+fn cut(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let start = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
+    format!("{start}...")
+}

@@ -170,6 +170,20 @@ fn what_no_peer_would_take_is_not_sent() {
 }
 
 #[test]
+fn trouble_can_be_told_however_much_there_is() {
+    let long = "\u{fc}".repeat(40_000);
+    let lines = vec![long.clone(); 300];
+    let (words, hint) = (long.clone(), Some(long.clone()));
+    let trouble = Trouble { code: long, words, hint, lines: lines.clone() }.fitting();
+    assert_eq!(trouble.lines.len(), 48);
+    assert_eq!(trouble.clone().fitting().lines, trouble.lines);
+    let warnings = message::fitting(vec![String::new(); 70_000]);
+    for message in [Message::Error(trouble), Message::StateDone { warnings }] {
+        Encoder::new().message(&message, &mut Vec::new()).unwrap();
+    }
+}
+
+#[test]
 fn a_greeting_is_shown_and_a_later_one_is_not() {
     let greeting = b"Welcome to \x1b[1mFreeBSD\n";
     let (_, end) = decode(greeting, 200);

@@ -3,6 +3,11 @@
 //! Knows no bytes, and not what was said before.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use snapfmt::error::quoted;
+use snapfmt::layout::header::is_name;
+use snapfmt::limits::{EXTENT_MAX, EXTENT_MIN};
 
 use super::error::Fault;
 use super::message::{Have, Hello, Message, Operation};
@@ -16,15 +21,10 @@ pub(super) const TARGET: &str = "target";
 
 /// Versions that a HELLO lists (§4.1.1).
 const VERSIONS: usize = 16;
-/// Bytes of a feature's name.
-const FEATURE_NAME: usize = snapfmt::limits::FEATURE_NAME;
 /// The blocks of HAVE are as large as extents (§6.3).
-const BLOCKS: std::ops::RangeInclusive<u64> =
-    snapfmt::limits::EXTENT_MIN..=snapfmt::limits::EXTENT_MAX;
+const BLOCKS: RangeInclusive<u64> = EXTENT_MIN..=EXTENT_MAX;
 /// Roots of one HAVE (§6.3).
 const ROOTS: usize = 4096;
-/// Characters of a text that an error shows.
-const SHOWN: usize = 64;
 
 /// What a message of the hand-over says, but for the one that has a number.
 const BODIES: [Body; 11] = [
@@ -77,13 +77,8 @@ fn check_hello(hello: &Hello) -> Result<(), Fault> {
             rule: "§4.1.1",
         });
     }
-    let word = |word: &str| {
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        !word.is_empty() && word.bytes().all(legal)
-    };
-    let name = |name: &String| name.len() <= FEATURE_NAME && name.split('-').all(word);
     let once = hello.features.iter().collect::<BTreeSet<_>>().len() == hello.features.len();
-    if !once || !hello.features.iter().all(name) {
+    if !once || !hello.features.iter().all(|name| is_name(name)) {
         return Err(Fault::Value {
             what: "`features`",
             found: quoted(&hello.features.join(", ")),
@@ -207,11 +202,4 @@ pub(super) fn body(name: &str, claim: Option<Epoch>) -> Result<Body, Fault> {
         });
     }
     Ok(body)
-}
-
-/// A text of the peer as an error shows it: escaped, and not a page of it.
-fn quoted(text: &str) -> String {
-    let mut chars = text.chars();
-    let start: String = chars.by_ref().take(SHOWN).flat_map(char::escape_default).collect();
-    if chars.next().is_some() { start + "..." } else { start }
 }

@@ -111,6 +111,18 @@ fn what_changed_is_the_same_whatever_is_known() {
 }
 
 #[test]
+fn a_page_of_which_half_the_words_differ_is_no_difference() {
+    for (words, differences) in [(255, vec![3]), (256, vec![]), (257, vec![])] {
+        let mut changed = page(7);
+        changed[..words * 8].fill(9);
+        let (mut old, mut new) = (told(true, &[(3, page(7))]), told(true, &[(3, changed)]));
+        let change = outcome(&mut old, &mut new).change.unwrap();
+        let found: Vec<_> = change.xor.iter().flat_map(Bitmap::pages).collect();
+        assert_eq!(found, differences, "{words} words");
+    }
+}
+
+#[test]
 fn only_pages_that_differ_are_read() {
     let mut old = told(false, &[(0, page(1)), (3, page(7)), (4, page(2))]);
     let mut new = told(false, &[(0, page(1)), (3, page(8)), (9, page(4))]);

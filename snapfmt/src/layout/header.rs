@@ -193,7 +193,8 @@ fn uuid(what: &'static str, text: &str) -> Result<(), Fault> {
 }
 
 /// Whether a feature or a layout can be called so (§9.3).
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let word = |word: &str| !word.is_empty() && word.bytes().all(legal);
     name.len() <= limits::FEATURE_NAME && name.split('-').all(word)

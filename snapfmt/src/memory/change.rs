@@ -151,6 +151,17 @@ mod tests {
     }
 
     #[test]
+    fn a_change_says_where_it_is_and_has_all_pages_of_its_block() {
+        let mut change = Change::new(3 << 20, 1 << 20);
+        assert_eq!((change.gpa(), change.size()), (3 << 20, 1 << 20));
+        change.data(255, &[5; 4096], Some(&[1; 4096])).unwrap();
+        let xor = change.xor.as_ref().unwrap();
+        assert_eq!(xor.as_bytes().len(), change.data.as_bytes().len());
+        assert_eq!(xor.pages().collect::<Vec<_>>(), [255]);
+        assert_eq!(change.counts(), (1, 0, 1));
+    }
+
+    #[test]
     fn pages_ascend_and_have_their_size() {
         let mut change = Change::new(0, 1 << 16);
         change.zero(5).unwrap();

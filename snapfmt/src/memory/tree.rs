@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::{self, Digest, Hasher};
 use crate::limits;
 use crate::memory::bitmap::Bitmap;
 use crate::memory::map::MemoryMap;
@@ -17,13 +17,31 @@ pub const ROOT_LEVEL: u32 = limits::GPA_SPACE.ilog2() - PAGE.ilog2();
 const LEVELS: usize = ROOT_LEVEL as usize + 1;
 const _: () = assert!(ROOT_LEVEL == 40);
 
+/// What the message of a leaf begins with.
+const LEAF: u8 = 0;
+
 /// The leaf of a page of RAM.
 #[must_use]
 pub fn leaf(page: &[u8]) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(&[0]);
+    hasher.update(&[LEAF]);
     hasher.update(page);
     hasher.finish()
+}
+
+/// The leaves of pages of RAM, one for each, in two thirds of the time that [`leaf`] takes for them.
+pub fn leaves<'a>(pages: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Digest> {
+    let (mut pages, mut second) = (pages, None);
+    std::iter::from_fn(move || {
+        if let Some(leaf) = second.take() {
+            return Some(leaf);
+        }
+        let page = pages.next()?;
+        let Some(next) = pages.next() else { return Some(leaf(page)) };
+        let [first, other] = digest::pair(LEAF, [page, next]);
+        second = Some(other);
+        Some(first)
+    })
 }
 
 /// The node over two nodes or leaves.
@@ -132,7 +150,7 @@ impl Builder {
 /// pages in ascending order, as many as `data` has bits; all other pages are zero or absent.
 #[must_use]
 pub fn block_root(map: &MemoryMap, gpa: u64, size: u64, data: &Bitmap, pages: &[u8]) -> Digest {
-    let leaves = data.pages().zip(pages.chunks_exact(limits::PAGE).map(leaf));
+    let leaves = data.pages().zip(leaves(pages.chunks_exact(limits::PAGE)));
     leaves_root(map, Rest::Zero, gpa, size, leaves)
 }
 
@@ -248,6 +266,16 @@ mod tests {
                 let (left, right) = many.split_at(many.len() / 2);
                 node(&naive(left), &naive(right))
             }
+        }
+    }
+
+    #[test]
+    fn leaves_of_pages_together_are_those_of_each_alone() {
+        let pages: Vec<_> = (0..7).map(|byte| vec![byte; limits::PAGE]).collect();
+        for count in 0..pages.len() {
+            let some = &pages[..count];
+            let alone: Vec<_> = some.iter().map(|page| leaf(page)).collect();
+            assert_eq!(leaves(some.iter().map(Vec::as_slice)).collect::<Vec<_>>(), alone);
         }
     }
 

@@ -139,5 +139,19 @@ mod tests {
     #[test]
     fn what_does_not_shrink_is_not_compressed() {
         assert_eq!(compress(&[1, 2, 3], Compression::Zstd(19)).unwrap(), None);
+        let stored = |bytes: &[u8]| Compressor::new(1).unwrap().compress(bytes).unwrap().len();
+        let just = (1..64).map(|len| vec![0; len]).find(|bytes| stored(bytes) == bytes.len());
+        assert_eq!(compress(&just.unwrap(), Compression::Zstd(1)).unwrap(), None);
+    }
+
+    #[test]
+    fn every_level_gives_what_it_would_give_alone() {
+        let text: Vec<u8> = (0..9000_u32).flat_map(|n| (n * n % 1009).to_le_bytes()).collect();
+        let alone = |level| Compressor::new(level).unwrap().compress(&text).unwrap();
+        assert_ne!(alone(1), alone(19));
+        for level in [1, 19, 19, 1] {
+            let stored = compress(&text, Compression::Zstd(level)).unwrap();
+            assert_eq!(stored, Some(alone(level)), "level {level}");
+        }
     }
 }

@@ -10,70 +10,17 @@
 //! names appended to DIR/points. It says nothing and ends when the hand-over is over for it or the
 //! peer is gone; what became of it is printed in one line.
 
-use std::cell::RefCell;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use anyhow::{Context as _, bail};
 use migrate::handover::{Action, Body, Guest, Input, Message, Plan, Question, SourcePhase};
-use migrate::journal::{File, Journal, LEN, Record, Storage};
-use rustix::process::{Signal, getpid, kill_process};
+use migrate::journal::{File, Journal};
 use tests::machine::{Machine, Who, identity};
-
-/// The numbered points at which the process may end.
-struct Points {
-    kill_at: Option<usize>,
-    passed: usize,
-    list: fs::File,
-}
-
-impl Points {
-    fn pass(&mut self, name: &str) -> io::Result<()> {
-        writeln!(self.list, "{name}")?;
-        if self.kill_at == Some(self.passed) {
-            kill_process(getpid(), Signal::KILL)?;
-        }
-        self.passed += 1;
-        Ok(())
-    }
-}
-
-type Shared = Rc<RefCell<Points>>;
-
-/// The real file, with points between the steps.
-struct Watched {
-    file: File,
-    points: Shared,
-    kind: &'static str,
-}
-
-impl Storage for Watched {
-    fn read(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        self.file.read(limit)
-    }
-
-    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let record: Option<&[u8; LEN]> = bytes.try_into().ok();
-        let record = record.and_then(|b| Record::decode(b, at / LEN as u64).ok());
-        self.kind = record.map_or("?", |record| record.entry.kind.name());
-        self.points.borrow_mut().pass(&format!("before write {}", self.kind))?;
-        self.file.write(at, bytes)?;
-        self.points.borrow_mut().pass(&format!("before sync {}", self.kind))
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()?;
-        self.points.borrow_mut().pass(&format!("after sync {}", self.kind))
-    }
-
-    fn sync_dir(&mut self) -> io::Result<()> {
-        self.file.sync_dir()
-    }
-}
+use tests::points::{Points, Watched};
 
 struct Side {
     who: Who,
@@ -82,16 +29,14 @@ struct Side {
     journal: Journal<Watched>,
     machine: Option<Machine>,
     peer: UnixStream,
-    points: Shared,
+    points: Points,
 }
 
 impl Side {
     fn open(who: Who, dir: &Path, refuse: bool) -> anyhow::Result<Self> {
-        let kill_at = std::env::var("HANDOVER_KILL").ok().map(|n| n.parse()).transpose()?;
-        let list = OpenOptions::new().create(true).append(true).open(dir.join("points"))?;
-        let points = Rc::new(RefCell::new(Points { kill_at, passed: 0, list }));
+        let points = Points::new(&dir.join("points"), "HANDOVER_KILL")?;
         let file = File::open(&dir.join("journal"))?;
-        let watched = Watched { file, points: points.clone(), kind: "?" };
+        let watched = Watched::new(file, points.clone());
         let (journal, contents) = Journal::open(watched)?;
         let peer = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         let dir = dir.to_owned();
@@ -109,7 +54,7 @@ impl Side {
     }
 
     fn point(&self, name: &str) -> anyhow::Result<()> {
-        Ok(self.points.borrow_mut().pass(name)?)
+        Ok(self.points.pass(name)?)
     }
 
     fn feed(&mut self, input: Input) -> anyhow::Result<()> {

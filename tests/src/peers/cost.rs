@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 /// The first word of the command line that measures the rest of it.
 pub const WRAPPER: &str = "@cost";
@@ -58,8 +59,8 @@ pub fn wrapped(mut command: Vec<OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return ExitCode::FAILURE };
-    let micros = [usage.user_time(), usage.system_time()]
-        .map(|time| time.tv_sec() * 1_000_000 + i64::from(time.tv_usec()));
-    println!("{time} {} {}", micros[0] + micros[1], usage.max_rss() * 1024);
+    let processors = [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds());
+    let processors: i64 = processors.iter().sum();
+    println!("{time} {processors} {}", usage.max_rss() * 1024);
     ExitCode::SUCCESS
 }

@@ -6,6 +6,7 @@
 
 mod chain;
 mod edits;
+mod hostile;
 mod nvlist_decode;
 mod nvlist_round_trip;
 mod open;
@@ -18,6 +19,7 @@ mod three_files;
 
 pub use chain::chain;
 pub use edits::RECORDS_AS_FIELDS;
+pub use hostile::{hostile_source, hostile_target};
 pub use nvlist_decode::nvlist_decode;
 pub use nvlist_round_trip::nvlist_round_trip;
 pub use open::open;
@@ -31,8 +33,10 @@ pub use three_files::three_files;
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All properties.
-pub const ALL: [Property; 9] = [
+pub const ALL: [Property; 11] = [
     ("chain", chain),
+    ("hostile_source", hostile_source),
+    ("hostile_target", hostile_target),
     ("nvlist_decode", nvlist_decode),
     ("nvlist_round_trip", nvlist_round_trip),
     ("open", open),

@@ -1,6 +1,6 @@
 //! A pipe gives bytes in pieces of any length: the parts, the result, and of an error its kind,
 //! section and offset are those of the whole. Cut anywhere, a file ends early, or is refused for
-//! what the whole is refused for.
+//! what the whole is refused for. So it is however many threads open its extents.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use snapfmt::error::Fault;
 use snapfmt::read::{Part, StreamError, Verified, read_all};
 use snapfmt::{Error, Section};
+use snaptool::front::read_all as read_all_by;
 
 use super::edits::files;
 use super::open::walk;
@@ -37,6 +38,10 @@ fn check(file: &[u8], random: &mut Random) {
         assert!(pieces == parts, "the parts differ in pieces of up to {most} bytes");
         assert!(offsets.is_sorted() && offsets.iter().all(|at| *at <= file.len() as u64));
     }
+    let threads = some_threads(random);
+    let (pieces, result) = threaded(Chopped { bytes: file, most: 1 << 16, random }, threads);
+    assert_eq!(result, whole, "by {threads} threads");
+    assert!(pieces == parts, "the parts differ by {threads} threads");
     for _ in 0..CUTS {
         let cut = random.below(file.len() as u64) as usize;
         let most = 1 + random.below(1 << 14) as usize;
@@ -44,6 +49,9 @@ fn check(file: &[u8], random: &mut Random) {
         let (pieces, _, result) = stream(Chopped { bytes, most, random });
         assert!(parts.starts_with(&pieces), "other parts when cut at {cut}");
         truncated(cut as u64, &result, &whole);
+        let threads = some_threads(random);
+        let by_threads = threaded(Chopped { bytes, most, random }, threads);
+        assert!(by_threads == (pieces, result), "otherwise by {threads} threads, cut at {cut}");
     }
 }
 
@@ -80,6 +88,28 @@ fn stream(input: impl Read) -> Streamed {
         StreamError::Taker(never) => match never {},
     });
     (parts, offsets, result)
+}
+
+/// One to four threads: over all files, each number is tried often.
+fn some_threads(random: &mut Random) -> usize {
+    1 + random.below(4) as usize
+}
+
+/// The same as [`stream`], by so many threads.
+fn threaded(input: impl Read, threads: usize) -> (Vec<Part>, Result<Verified, Error>) {
+    let mut parts = Vec::new();
+    let looked = |part: &Part| matches!(part, Part::Extent(_) | Part::Delta(_));
+    let result = read_all_by(input, threads, looked, |part, seen| {
+        assert_eq!(seen, looked(&part).then_some(true));
+        parts.push(part);
+        Ok(None)
+    });
+    let result = result.map_err(|error| match error {
+        StreamError::Format(error) => error,
+        StreamError::Io { at, source } => panic!("trouble at {at}: {source}"),
+        StreamError::Taker(error) => panic!("{error}"),
+    });
+    (parts, result)
 }
 
 /// Numbers that do not repeat soon: xorshift.

@@ -238,6 +238,18 @@ fn bare() -> Vec<Item> {
     ]
 }
 
+/// Lists that are just as long as they may be.
+fn largest() -> Vec<Item> {
+    let fill = |kind, pair: &str, limit: usize| {
+        let mut list = full(kind);
+        list.set(pair, Value::Text(Vec::new()));
+        let left = limit - list.pack().len();
+        list.set(pair, Value::Text(vec![b'x'; left]));
+        Item::message(kind, list)
+    };
+    vec![fill(1, "producer", 4 << 10), fill(17, "words", 64 << 10)]
+}
+
 /// Unknown pairs wherever they are ignored.
 fn news() -> Vec<Item> {
     let new = |list: List| list.with("new", Value::Numbers(vec![1, 2]));
@@ -280,6 +292,7 @@ pub fn sound() -> Vec<(&'static str, Vec<Item>)> {
         ("what a target answers", answers()),
         ("every message of the hand-over", bodies()),
         ("without what may be absent", bare()),
+        ("lists that are as long as they may be", largest()),
         ("unknown pairs where they are ignored", news()),
         ("optional parts", optional()),
         ("a plan", says("plan")),

@@ -22,7 +22,7 @@ use crate::memory::bitmap::Bitmap;
 use crate::memory::block::Block;
 use crate::memory::change::Change;
 use crate::memory::map::MemoryMap;
-use crate::memory::tree::{Rest, leaf};
+use crate::memory::tree::{Rest, leaves};
 use crate::part::codec::{self, Compression};
 use crate::part::map::MapEntry;
 use crate::part::{Encoded, Intact};
@@ -312,14 +312,16 @@ fn pages(
 }
 
 fn leaves_of(pages: &[u8]) -> Vec<Digest> {
-    pages.chunks_exact(limits::PAGE).map(leaf).collect()
+    leaves(pages.chunks_exact(limits::PAGE)).collect()
 }
 
 /// Compares the data pages with these numbers with their leaves (§6.2.8).
 fn check_pages(head: &Head, pages: &[u8], wanted: impl Fn(usize) -> bool) -> Result<(), Fault> {
-    let pages = head.data.pages().zip(pages.chunks_exact(limits::PAGE)).zip(&head.leaves);
-    let mut wanted = pages.filter(|((index, _), _)| wanted(*index));
-    if wanted.all(|((_, page), listed)| leaf(page) == *listed) {
+    let listed = head.data.pages().zip(&head.leaves);
+    let listed = listed.filter(|(index, _)| wanted(*index)).map(|(_, leaf)| *leaf);
+    let pages = head.data.pages().zip(pages.chunks_exact(limits::PAGE));
+    let pages = pages.filter(|(index, _)| wanted(*index)).map(|(_, page)| page);
+    if leaves(pages).eq(listed) {
         return Ok(());
     }
     Err(Fault::Digest { what: "memory block", rule: "§6.2.8" })
