@@ -1,5 +1,7 @@
 //! The command line: what may be said, and how it is taken apart.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory as _, Parser, Subcommand};
 use snaptool::cmd::completions;
 use snaptool::exit::Answer;
@@ -66,8 +68,14 @@ impl Cli {
 /// Runs the program with these means.
 #[must_use]
 pub fn main(means: &Means) -> std::process::ExitCode {
+    main_of(std::env::args_os(), means)
+}
+
+/// The same with this command line, whose first word is not looked at.
+#[must_use]
+pub fn main_of(words: impl Iterator<Item = OsString>, means: &Means) -> std::process::ExitCode {
     snaptool::exit::program_is("migrate");
-    match Cli::try_parse() {
+    match Cli::try_parse_from(words) {
         Ok(cli) => {
             log(cli.level());
             snaptool::exit::run(|stop| cli.run(means, stop))

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use migrate::cmd::options::Means;
 use snaptool::{cli, exit};
 use tests::peers::{self, Args, cost};
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
             Ok(cli) => exit::run(|stop| cli.run(stop)),
             Err(error) => cli::without_work(&error),
         },
+        Some(cost::MIGRATE) => migrate::cli::main_of(words.drain(1..), &Means::default()),
         _ => {
             let args = Args::parse();
             exit::run(|stop| peers::run(&args, stop).map(|()| exit::Answer::Yes))

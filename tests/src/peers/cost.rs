@@ -13,6 +13,9 @@ pub const WRAPPER: &str = "@cost";
 /// The first word of the command line of `snaptool`.
 pub const SNAPTOOL: &str = "@snaptool";
 
+/// The first word of the command line of `migrate`.
+pub const MIGRATE: &str = "@migrate";
+
 /// What one run took.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {

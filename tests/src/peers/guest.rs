@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,6 +28,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A port of this machine that nothing listens at.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 struct Guest {
     process: Child,
     answers: BufReader<UnixStream>,
@@ -39,9 +48,35 @@ struct Guest {
 /// A QEMU that does not do it.
 pub(super) fn save(files: &Files, uri: &str) -> anyhow::Result<Cost> {
     let memory = format!("mem-path={},share=off,prealloc=on", files.ram().display());
-    let mut guest = Guest::start(files, &format!("memory-backend-file,{memory}"), &[])?;
+    let mut guest = Guest::start(files, "qmp", &format!("memory-backend-file,{memory}"), &[])?;
     guest.ask("migrate-set-parameters", &json!({ "max-bandwidth": BANDWIDTH }))?;
     guest.until_done("migrate", uri)
+}
+
+/// Moves it to a second QEMU, over TCP on this machine; through so many channels, if any are named.
+///
+/// # Errors
+/// A QEMU that does not do it.
+pub(super) fn move_over(files: &Files, channels: &str) -> anyhow::Result<Cost> {
+    let uri = format!("tcp:127.0.0.1:{}", port()?);
+    let memory = format!("mem-path={},share=off,prealloc=on", files.ram().display());
+    let mut guest = Guest::start(files, "qmp", &format!("memory-backend-file,{memory}"), &[])?;
+    let more = ["-incoming", "defer"];
+    let mut other = Guest::start(files, "qmp.to", "memory-backend-ram", &more)?;
+    guest.ask("migrate-set-parameters", &json!({ "max-bandwidth": BANDWIDTH }))?;
+    if let Ok(channels) = channels.parse::<u8>() {
+        for side in [&mut guest, &mut other] {
+            let capability = json!({ "capability": "multifd", "state": true });
+            let all = json!({ "capabilities": [capability] });
+            side.ask("migrate-set-capabilities", &all)?;
+            side.ask("migrate-set-parameters", &json!({ "multifd-channels": channels }))?;
+        }
+    }
+    other.ask("migrate-incoming", &json!({ "uri": uri }))?;
+    let before = other.processors()?;
+    let cost = guest.until_done("migrate", &uri)?;
+    let processors = cost.processors + other.processors()?.saturating_sub(before);
+    Ok(Cost { processors, ..cost })
 }
 
 /// Loads what was saved, into fresh memory.
@@ -49,13 +84,13 @@ pub(super) fn save(files: &Files, uri: &str) -> anyhow::Result<Cost> {
 /// # Errors
 /// A QEMU that does not do it.
 pub(super) fn load(files: &Files, uri: &str) -> anyhow::Result<Cost> {
-    let guest = Guest::start(files, "memory-backend-ram", &["-incoming", "defer"])?;
+    let guest = Guest::start(files, "qmp", "memory-backend-ram", &["-incoming", "defer"])?;
     guest.until_done("migrate-incoming", uri)
 }
 
 impl Guest {
-    fn start(files: &Files, memory: &str, more: &[&str]) -> anyhow::Result<Self> {
-        let socket = files.path("qmp");
+    fn start(files: &Files, qmp: &str, memory: &str, more: &[&str]) -> anyhow::Result<Self> {
+        let socket = files.path(qmp);
         let _ = fs::remove_file(&socket);
         let size = files.size >> 20;
         let mut process = Command::new(QEMU)

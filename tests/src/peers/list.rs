@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::cost::{self, SNAPTOOL};
 use super::files::Files;
-use super::{Args, Cost, Run, guest};
+use super::{Args, Cost, Run, guest, moved};
 
 /// Something to be measured, and what came of it.
 pub(super) struct Job<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Job<'a> {
 }
 
 /// What the job is to be held against: its name, that of the other, and the largest ratio of time.
-pub(super) const PAIRS: [(&str, &str, f64); 9] = [
+pub(super) const PAIRS: [(&str, &str, f64); 12] = [
     ("pack, raw", "QEMU file:", 0.8),
     ("pack, raw", "cp --sparse=always", 1.2),
     ("pack, zstd 1", "zstd -1", 0.9),
@@ -32,6 +32,9 @@ pub(super) const PAIRS: [(&str, &str, f64); 9] = [
     ("unpack, zstd 1", "QEMU load exec:zstd -d", f64::INFINITY),
     ("unpack, raw", "QEMU load file:", f64::INFINITY),
     ("pack, zstd 3", "zstd -3", f64::INFINITY),
+    ("migrate, tcp", "QEMU tcp", 0.7),
+    ("migrate, tcp", "QEMU tcp, multifd 2", 2.0),
+    ("migrate, tcp, zstd 1", "QEMU tcp", f64::INFINITY),
 ];
 
 /// The jobs in the order of a round, and what is missing. Those that read what another writes come
@@ -83,6 +86,10 @@ pub(super) fn jobs<'a>(files: &'a Files, args: &Args) -> (Vec<Job<'a>>, Vec<Stri
     let load = exec(format!("zstd -dqc {}", path("qemu.zst")));
     list.guest("QEMU load exec:zstd -d", guest::load, load, "");
     list.guest("QEMU load file:", guest::load, guest::file(&files.path("qemu.raw")), "");
+    list.moves("migrate, tcp", "none", &["arrived/vm.ckp"], Some("arrived/vm.ckp"));
+    list.guest("QEMU tcp", guest::move_over, String::new(), "");
+    list.guest("QEMU tcp, multifd 2", guest::move_over, "2".to_owned(), "");
+    list.moves("migrate, tcp, zstd 1", "zstd:1", &["arrived/vm.ckp"], Some("arrived/vm.ckp"));
     list.chosen(args)
 }
 
@@ -113,6 +120,11 @@ impl<'a> List<'a> {
             ["cp", "zstd", "openssl", "sha256sum"].into_iter().find(|tool| *tool == words[0]);
         let run: Run<'a> = Box::new(move || cost::of(&command));
         self.add(needs.unwrap_or_default(), name, run, writes, back);
+    }
+
+    fn moves(&mut self, name: &str, how: &'static str, writes: &[&str], back: Option<&str>) {
+        let files = self.files;
+        self.add("", name, Box::new(move || moved::over_tcp(files, how)), writes, back);
     }
 
     fn guest(

@@ -10,6 +10,7 @@ mod files;
 mod guest;
 mod image;
 mod list;
+mod moved;
 mod table;
 
 use std::path::PathBuf;
