@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use migrate::bhyve::host::{Bhyve, Monotonic};
 use migrate::bhyve::{
-    Cause, Clock, Command, Directory, Failed, Files, Incomplete, Listener, Patience, Presence,
-    Process, Protocol, Report, Sighting, Unsent, Verdict, ask,
+    Cause, Clock, Command, Connection, Directory, Failed, Files, Incomplete, Listener, Patience,
+    Presence, Process, Protocol, Report, Sighting, Unsent, Verdict, ask,
 };
 use snapfmt::nvlist::OwnedValue;
 use tests::fake_bhyve::{Conduct, FakeBhyve, VM, Version};
@@ -280,4 +280,16 @@ fn the_clock_of_the_host_never_goes_back() {
     let before = clock.now();
     clock.wait(Duration::from_millis(1));
     assert!(clock.now() >= before + Duration::from_millis(1));
+}
+
+#[test]
+fn a_bhyve_that_takes_no_more_connections_is_an_error_and_no_wait() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(run_dir.path().join(VM)).unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let open = || Connection::open(run_dir.path(), VM, Protocol::Stream);
+    let all: Vec<_> = (0..8).map(|_| open()).collect();
+    assert!(all[0].is_ok());
+    let refused = all.iter().find_map(|one| one.as_ref().err()).unwrap();
+    assert!(matches!(refused, Unsent::Socket { .. } | Unsent::Nobody { .. }), "{refused}");
 }

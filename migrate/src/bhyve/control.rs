@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use snapfmt::nvlist::Nvlist;
 
 use super::protocol::{Protocol, Request};
@@ -98,7 +98,8 @@ impl Connection {
             }
         };
         let address = SocketAddrUnix::new(&path).map_err(failed)?;
-        let flags = SocketFlags::CLOEXEC;
+        // Nothing waits but `msgio`, which knows when to stop; a full queue is an error.
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None);
         let socket = socket.map_err(failed)?;
         rustix::net::connect(&socket, &address).map_err(failed)?;
@@ -114,14 +115,7 @@ impl Connection {
         let deadline = Deadline::after(SENDING);
         match request {
             Request::List(list, fds) => msgio::send(&self.socket, list, fds, deadline)?,
-            Request::Bytes(bytes) => {
-                let what = "sending a request";
-                let sent = rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL);
-                let failed = |errno| msgio::Error::Io { what, source: io::Error::from(errno) };
-                if sent.map_err(failed)? != bytes.len() {
-                    return Err(msgio::Error::Gone { what }.into());
-                }
-            }
+            Request::Bytes(bytes) => msgio::send_bytes(&self.socket, bytes, deadline)?,
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ mod wait;
 
 pub use self::error::Error;
 pub use self::recv::{Bounds, Message, recv};
-pub use self::send::send;
+pub use self::send::{send, send_bytes};
 pub use self::wait::Deadline;
 
 use std::os::fd::BorrowedFd;

@@ -28,14 +28,24 @@ pub fn send(
     deadline: Deadline,
 ) -> Result<(), Error> {
     let socket = socket.as_fd();
-    let kind = kind(socket)?;
     let named = u64::try_from(list.descriptors()).unwrap_or(u64::MAX).max(reach(list));
     if u64::try_from(descriptors.len()) != Ok(named) {
         return Err(Error::Unmatched { named, given: descriptors.len() });
     }
-    let bytes = list.pack_to_send()?;
-    let what = "sending a list";
-    let mut rest = bytes.as_slice();
+    send_bytes(socket, &list.pack_to_send()?, deadline)?;
+    descriptors.chunks(PACKAGE).try_for_each(|package| send_package(socket, package, deadline))
+}
+
+/// Sends bytes that are no list: all of them, in one datagram or over a stream.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn send_bytes(socket: impl AsFd, bytes: &[u8], deadline: Deadline) -> Result<(), Error> {
+    let socket = socket.as_fd();
+    let kind = kind(socket)?;
+    let what = "sending a message";
+    let mut rest = bytes;
     while !rest.is_empty() {
         let call = || rustix::net::send(socket, rest, FLAGS);
         let sent = until(socket, PollFlags::OUT, deadline, what, call)?;
@@ -47,7 +57,7 @@ pub fn send(
             return Err(Error::Datagram { found: sent, announced: bytes.len() });
         }
     }
-    descriptors.chunks(PACKAGE).try_for_each(|package| send_package(socket, package, deadline))
+    Ok(())
 }
 
 /// One more than the highest index in the list and those inside. No recursion is deeper than a list
