@@ -7,7 +7,7 @@ use snapfmt::limits::PAGE;
 use snapfmt::memory::area::Placed;
 use snapfmt::memory::bitmap::Bitmap;
 use snapfmt::memory::block::Block;
-use snapfmt::memory::tree::leaf;
+use snapfmt::memory::tree::leaves;
 use snapfmt::part::map::MapEntry;
 use snapfmt::read::{ChainError, StoredArea};
 
@@ -106,15 +106,23 @@ pub struct Scanned<'b> {
 }
 
 /// Sets the leaves of all pages that are not zero. What is the same beside has the same leaf.
-fn hash(bytes: &[u8], leaves: &mut [Option<Digest>], beside: Option<(&[u8], &[Option<Digest>])>) {
+fn hash(bytes: &[u8], places: &mut [Option<Digest>], beside: Option<(&[u8], &[Option<Digest>])>) {
     let (others, known) = beside.unwrap_or_default();
     let mut beside = others.chunks_exact(PAGE).zip(known);
-    for (page, place) in bytes.chunks_exact(PAGE).zip(leaves) {
+    let (mut pages, mut unknown) = (Vec::new(), Vec::new());
+    for (page, place) in bytes.chunks_exact(PAGE).zip(places) {
         *place = match beside.next() {
             Some((other, Some(leaf))) if other == page => Some(*leaf),
-            _ => (page != ZERO).then(|| leaf(page)),
+            _ if page == ZERO => None,
+            _ => {
+                pages.push(page);
+                unknown.push(place);
+                continue;
+            }
         };
     }
+    let leaves = leaves(pages.into_iter());
+    unknown.into_iter().zip(leaves).for_each(|(place, leaf)| *place = Some(leaf));
 }
 
 impl Scanned<'_> {

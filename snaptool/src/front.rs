@@ -10,7 +10,8 @@ use crate::pipeline::{self, Line};
 
 /// Memory for bytes is taken in steps of that much, as they arrive: a promise of bytes costs no
 /// more. An extent takes one.
-const STEP: usize = limits::EXTENT_MAX as usize + limits::PAGE;
+const STEP: usize = (4 << 20) + limits::PAGE;
+const _: () = assert!(STEP as u64 == limits::EXTENT_MAX + limits::PAGE as u64);
 
 /// Buffers that are kept for what is read next.
 const SPARE: usize = 2;
@@ -105,7 +106,7 @@ impl<R: Read, T> Reader<R, T> {
     where
         T: FnMut(Part, Option<X>) -> anyhow::Result<Option<Part>>,
     {
-        let seen = line.next().map_err(StreamError::Taker)?;
+        let seen = line.wait().map_err(StreamError::Taker)?;
         let lost = || StreamError::Taker(anyhow::anyhow!("an extent was lost"));
         self.taken(seen.ok_or_else(lost)?)
     }

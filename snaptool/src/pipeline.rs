@@ -21,19 +21,19 @@ const AHEAD: usize = 2;
 /// What a command that works on several threads lets its users say about them.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[group(skip)] // There are other options of that name, which are a group.
-pub struct Options {
+pub struct Threads {
     /// How many threads hash and compress, besides the one that reads and writes; with 1, that one
     /// does all. Each takes memory for a few extents [default: one per processor, at most 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
 }
 
-impl Options {
+impl Threads {
     /// How many threads work: as many as was said, or one for each processor, up to a few.
     #[must_use]
-    pub fn threads(self) -> usize {
-        let count = || thread::available_parallelism().map_or(1, usize::from).min(MOST);
-        self.threads.map_or_else(count, usize::from)
+    pub fn count(self) -> usize {
+        let default = || thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        self.threads.map_or_else(default, usize::from)
     }
 }
 
@@ -56,7 +56,7 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
     run(threads, work, |line| {
         let done = feed(&mut |job| {
             while line.is_full() {
-                line.next()?.map_or(Ok(()), &mut take)?;
+                line.wait()?.map_or(Ok(()), &mut take)?;
             }
             line.give(job)?;
             // What is done need not wait until there is no more room.
@@ -65,7 +65,7 @@ pub fn in_order<J: Send, R: Send, W: Default, T>(
             }
             Ok(())
         })?;
-        while let Some(result) = line.next()? {
+        while let Some(result) = line.wait()? {
             take(result)?;
         }
         Ok(done)
@@ -119,7 +119,7 @@ enum Pending<R> {
 }
 
 impl<J, R> Line<'_, J, R> {
-    /// Whether as many jobs are under way as may be: then [`next`](Self::next) comes first.
+    /// Whether as many jobs are under way as may be: then [`wait`](Self::wait) comes first.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.pending.len() >= self.ahead
@@ -149,7 +149,7 @@ impl<J, R> Line<'_, J, R> {
     ///
     /// # Errors
     /// That its worker is gone.
-    pub fn next(&mut self) -> anyhow::Result<Option<R>> {
+    pub fn wait(&mut self) -> anyhow::Result<Option<R>> {
         match self.pending.pop_front() {
             None => Ok(None),
             Some(Pending::Done(result)) => Ok(Some(result)),
@@ -172,7 +172,7 @@ impl<J, R> Line<'_, J, R> {
                 Err(TryRecvError::Disconnected) => return Err(gone()),
             }
         }
-        self.next()
+        self.wait()
     }
 }
 
@@ -274,7 +274,7 @@ mod tests {
             let taken = run(threads, half, |line| {
                 line.give(1000)?;
                 let mut taken = Vec::new();
-                while let Some(n) = line.next()? {
+                while let Some(n) = line.wait()? {
                     taken.push(n);
                     if n > 0 {
                         line.give(n)?;

@@ -87,7 +87,7 @@ fn main() -> anyhow::Result<()> {
     let base = tests::sets::wrapped(&ram, temp.path())?;
     let stop = Stop::never();
     for compression in [Compression::None, Compression::Zstd(1)] {
-        let form = Form { compression, threads: snaptool::pipeline::Options::default().threads() };
+        let form = Form { compression, threads: snaptool::pipeline::Threads::default().count() };
         let origin = Snapshot::open(&base, &Where::default(), form, &stop)?;
         let mut parts = Parts(Vec::new());
         origin.round(None, &mut parts)?;

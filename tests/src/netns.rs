@@ -248,6 +248,17 @@ impl Host {
         Sent { bytes: numbers[8], packets: numbers[9], again: again.parse().unwrap() }
     }
 
+    /// Whether a program waits there for connections to a port.
+    #[must_use]
+    pub fn listens(&self, port: u16) -> bool {
+        let table = fs::read_to_string(format!("/proc/{}/net/tcp", self.keeper.id())).unwrap();
+        let (port, state) = (format!(":{port:04X}"), "0A");
+        table.lines().any(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            words.len() > 3 && words[1].ends_with(&port) && words[3] == state
+        })
+    }
+
     /// How many packets were lost on their way to it.
     #[must_use]
     pub fn lost(&self) -> u64 {

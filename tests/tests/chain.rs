@@ -11,10 +11,13 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use snapfmt::delta::Side;
 use snapfmt::layout::header::Header;
+use snapfmt::memory::block::Block;
+use snapfmt::memory::tree::leaf;
 use snapfmt::part::codec::Compression;
 use snapfmt::part::extent::Form;
-use snapfmt::read::{ChainError, ReadError};
+use snapfmt::read::{Chain, ChainError, ReadError};
 use snapfmt::{Fault, Section};
 use tests::drive::{Watched, quick_then_map, walk};
 use tests::forge::Plan;
@@ -258,7 +261,7 @@ fn a_delta_to_another_state_is_refused_before_a_page_is_read() {
     assert!(matches!(error.fault(), Fault::Disagree { rule: "§13.1.1", .. }), "{error}");
     // Nothing between the last record and INDEX was read, of either.
     let watched: Vec<_> = chain.iter().map(|file| Watched::new(file)).collect();
-    let refused = snapfmt::read::Chain::open(watched.iter(), |_, _| ());
+    let refused = Chain::open(watched.iter(), |_, _| ());
     assert!(refused.is_err());
     for (watched, file) in watched.iter().zip(&chain) {
         let seeker = snapfmt::read::Seeker::open(file.as_slice()).unwrap();
@@ -281,7 +284,7 @@ fn a_state_that_is_not_what_its_file_says_is_known_before_a_page_is_read() {
     let case = cases.iter().find(|case| case.what == "another memory root").unwrap();
     let files = [tests::spec_rules::chain(case.parent.unwrap()), vec![case.file.clone()]].concat();
     let watched: Vec<_> = files.iter().map(|file| Watched::new(file)).collect();
-    let chain = snapfmt::read::Chain::open(watched.iter(), |_, _| ()).unwrap();
+    let chain = Chain::open(watched.iter(), |_, _| ()).unwrap();
     let error = chain.contents().unwrap_err();
     assert_eq!(error.link, 1);
     assert!(error.to_string().contains("§7.1.3"), "{error}");
@@ -306,6 +309,69 @@ fn a_chain_has_each_file_once_and_may_be_long() {
     let (link, error) = fault(open(&[same[0].clone(), same[1].clone(), same[1].clone()]));
     assert_eq!(link, 2);
     assert!(matches!(error.fault(), Fault::Value { rule: "§13.6", .. }), "{error}");
+}
+
+#[test]
+fn a_chain_has_up_to_1024_files() {
+    // What stays as it is can follow itself; files of it differ in their UUID.
+    let state = State { pages: [(3, vec![1; 4096])].into(), ..State::default() };
+    let mut files = vec![state.full(0, zstd(1 << 16)).unwrap().0];
+    for number in 1..=1024 {
+        let (file, _) = state.delta(number, &files[..1], zstd(1 << 16));
+        files.push(file);
+    }
+    assert_eq!(open(&files[..1024]).unwrap().count(), 1024);
+    let (link, error) = fault(open(&files));
+    let (what, found) = ("the number of files", 1025);
+    assert_eq!((link, error.fault()), (1024, &Fault::OverLimit { what, found, limit: 1024 }));
+}
+
+#[test]
+fn an_error_of_a_chain_names_its_file_and_has_its_cause() {
+    let error = open(&[]).err().unwrap();
+    assert!(error.to_string().starts_with("file 1 of the chain: "), "{error}");
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), error.error.to_string());
+}
+
+#[test]
+fn an_area_of_several_blocks_has_the_pages_and_leaves_of_each() {
+    let page = |byte| vec![byte; 4096];
+    let pages = [(3, page(1)), (20, page(2)), (40, page(3))];
+    let state = State { pages: pages.clone().into(), ..State::default() };
+    for shape in [raw, zstd] {
+        let [small, one] = [1 << 16, 1 << 18].map(|size| [state.full(0, shape(size)).unwrap().0]);
+        let (small, one) = (open(&small).unwrap(), open(&one).unwrap());
+        let area = |chain| {
+            let chain: &Chain<_> = chain;
+            let pieces = chain.entries(0).map(|entry| (0, entry.unwrap())).collect();
+            chain.area(0, 1 << 18, pieces)
+        };
+        assert_eq!((small.entries(0).count(), one.entries(0).count()), (3, 1));
+        let root = area(&small).root().unwrap();
+        assert!(root.is_some() && root == area(&one).root().unwrap());
+        let leaves = area(&small).leaves().unwrap().into_iter().enumerate();
+        let leaves: Vec<_> = leaves.filter_map(|(at, leaf)| Some((at as u64, leaf?))).collect();
+        assert_eq!(leaves, pages.clone().map(|(at, page)| (at, leaf(&page))));
+        let read = area(&small).pages(&[20, 40]).unwrap();
+        let read: Vec<_> = read.iter().map(|(gpa, page)| (gpa >> 12, page.to_vec())).collect();
+        assert_eq!(read, pages[1..]);
+    }
+}
+
+#[test]
+fn a_block_in_which_all_became_zero_is_not_given() {
+    let full =
+        State { pages: [(3, vec![1; 4096]), (40, vec![2; 4096])].into(), ..State::default() };
+    let less = State { pages: [(40, vec![2; 4096])].into(), ..State::default() };
+    let files = written(&[full, less], &[zstd(1 << 16); 2]);
+    let mut given = Vec::new();
+    let take = |block: Block| {
+        given.push((block.gpa, block.data.count()));
+        Ok::<_, ()>(())
+    };
+    assert!(open(&files).unwrap().check(1 << 16, take).is_ok());
+    assert_eq!(given, [(2 << 16, 1)]);
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn a_block_of_zero_pages_has_no_payload_and_no_leaves() {
     for compression in [Compression::None, Compression::Zstd(1)] {
         let [extent] = &extents(&change, compression)[..] else { panic!("one block") };
         assert_eq!((extent.stored(), extent.head().leaves()), (0, &[][..]));
+        assert_eq!((extent.head().gpa(), extent.head().size()), (0, SIZE));
         assert!(extent.is_settled() && !extent.head().is_compressed());
         let named: Vec<_> = extent.head().named().collect();
         assert_eq!((named[2], named[3]), (Named::Not, Named::Zero));

@@ -159,6 +159,11 @@ fn content_is_the_same_for_fields_and_for_whole_records() {
             write(Compression::Zstd(3), true),
         ];
         assert!(files.iter().all(|file| content(file) == content(&files[0])), "{name}");
+        // Whole and raw, a record takes its bytes; as fields, at least the numbers of its list.
+        let stored = |file| records(file).iter().map(Record::stored).collect::<Vec<_>>();
+        let lens: Vec<_> = state.records.iter().map(|(_, _, bytes)| bytes.len() as u64).collect();
+        assert_eq!(stored(&files[1]), lens, "{name}");
+        assert!(stored(&files[0]).iter().zip(&lens).all(|(stored, len)| stored >= len), "{name}");
         let sizes = files.iter().map(Vec::len).collect::<Vec<_>>();
         let bytes: usize = state.records.iter().map(|(_, _, bytes)| bytes.len()).sum();
         println!(

@@ -9,9 +9,9 @@
 //!
 //! bhyve listens at a Unix socket for two commands and answers neither, so whether one succeeded is
 //! inferred, and told as such: [`Report::verdict`] is what follows from [`Report::seen`] and the
-//! rest. It knows what bhyve's sources say. It refuses to know what is in the files, which is for
-//! [`snapfmt`] to judge, and who owns the VM. Nothing here has run on FreeBSD yet. [`stock`] and
-//! [`primitives`] make sources of a migration out of it.
+//! rest. It knows what bhyve's sources say, which `spec/bhyve-control.md` sums up. It refuses to
+//! know what is in the files, which is for [`snapfmt`] to judge, and who owns the VM. Nothing here
+//! has run on FreeBSD yet. [`stock`] and [`primitives`] make sources of a migration out of it.
 
 pub mod ask;
 pub mod control;

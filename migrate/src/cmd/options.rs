@@ -67,14 +67,14 @@ pub struct Making {
     #[arg(long, value_name = "METHOD", allow_hyphen_values = true)]
     compress: Option<Method>,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
 }
 
 impl Making {
     /// How many threads.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.threads.threads()
+        self.threads.count()
     }
 
     /// The method for this connection, and why.
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_is_faster_than_zstd_is_not_compressed_unless_asked() {
-        let making = Making { compress: None, threads: pipeline::Options::default() };
+        let making = Making { compress: None, threads: pipeline::Threads::default() };
         let of = |dest: &str| making.compression(&dest.parse().unwrap()).0;
         assert_eq!(of("unix:/s"), Compression::None);
         assert_eq!(of("tcp://127.0.0.1:1"), Compression::None);

@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long)]
     discard: bool,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
     /// Answer plans only, and make no file.
     #[arg(long, hide = true)]
     plan: bool,
@@ -101,7 +101,7 @@ impl Args {
 
     fn keeping(&self, stop: &Stop) -> anyhow::Result<Keeping> {
         Ok(Keeping {
-            threads: self.threads.threads(),
+            threads: self.threads.count(),
             discard: self.discard,
             policy: Policy { accept: self.accept.clone(), ..Policy::default() },
             host: self.facts(stop)?,

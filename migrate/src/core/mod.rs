@@ -19,10 +19,11 @@
 //! ```
 //!
 //! They are driven: [`Source::handle`] and [`Target::handle`] take the time and an input, and give
-//! actions, which a driver does in this order. It hands in what comes of them, at the latest at
-//! [`Source::deadline`] a `Tick`, and whenever bytes go or come `Progress` and `Heard`. A machine
-//! lives as long as its process: after `End` there may be another `Connected`, and what is asked
-//! for the hand-over is answered with or without a connection.
+//! actions, which a driver does in this order. It hands in what comes of them; `Tick`, at the
+//! latest at [`Source::deadline`]; `Progress` whenever bytes go; and `Heard` whenever bytes come,
+//! or are left for later because there is enough to do. A machine lives as long as its process:
+//! after `End` there may be another `Connected`, and what is asked for the hand-over is answered
+//! with or without a connection.
 //!
 //! Who owns the VM is decided in [`handover`](crate::handover), which they embed, and nowhere else.
 //! They know nothing of bytes, sockets, files and clocks.

@@ -296,3 +296,53 @@ fn place(offset: u64, length: u64) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(kind: Kind, offset: u64) -> PartRef {
+        let record = (kind == Kind::Device).then(|| RecordId::of("kern_structs", "vm", b""));
+        PartRef { kind, offset, length: 64, digest: Digest::of(b""), record }
+    }
+
+    fn index(parts: Vec<PartRef>, maps: &[u64]) -> Index {
+        let digest = Digest::of(b"");
+        let map = |&offset: &u64| MapRef { offset, length: 64, gpa: 0, extents: 1, digest };
+        Index {
+            header: digest,
+            content: digest,
+            memory_root: digest,
+            totals: Totals::default(),
+            delta: None,
+            parts,
+            maps: maps.iter().map(map).collect(),
+        }
+    }
+
+    #[test]
+    fn what_stands_after_a_map_or_a_record_is_behind_memory() {
+        let carried = || part(Kind::Config, 4096);
+        for (parts, maps) in [
+            (vec![carried()], &[8192, 16384][..]),
+            (vec![carried(), part(Kind::Device, 8192)], &[]),
+            (vec![carried(), part(Kind::Device, 8192)], &[12288]),
+        ] {
+            let index = index(parts, maps);
+            assert!(!index.is_behind_memory(4096));
+            assert!(index.is_behind_memory(20480));
+        }
+        assert!(!index(vec![carried()], &[]).is_behind_memory(20480));
+    }
+
+    #[test]
+    fn an_index_lists_up_to_1090_parts() {
+        let listed = |count: usize| {
+            let parts = vec![part(Kind::Config, 4096); count];
+            Index::from_nvlist(index(parts, &[]).encode().unwrap().nvlist())
+        };
+        assert_eq!(listed(1090).map(|index| index.parts.len()), Ok(1090));
+        let (what, found) = ("the number of parts", 1091);
+        assert_eq!(listed(1091), Err(Fault::OverLimit { what, found, limit: 1090 }));
+    }
+}

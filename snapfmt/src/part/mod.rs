@@ -116,3 +116,23 @@ impl<'a> Encoded<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nvlist_and_payload_of_a_part_are_as_long_as_their_limits_and_no_longer() {
+        let kind = Kind::Config;
+        let (list, payload) = (kind.nvlist_limit(), kind.payload_limit());
+        let refused = |list: u64, payload: u64| {
+            let [list, payload] = [list, payload].map(|len| vec![0; usize::try_from(len).unwrap()]);
+            Encoded::packed(kind, list, payload).err()
+        };
+        let over = |what, limit| Some(Fault::OverLimit { what, found: limit + 1, limit });
+        let list = u64::from(list);
+        assert_eq!(refused(list, payload), None);
+        assert_eq!(refused(list + 1, 0), over("the size of the nvlist", list));
+        assert_eq!(refused(0, payload + 1), over("the size of the payload", payload));
+    }
+}

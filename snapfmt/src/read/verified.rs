@@ -184,3 +184,16 @@ pub(super) fn origin(
     let whole = !text.is_empty() && records.iter().all(Option::is_some);
     Ok(Origin { text: text.to_owned(), meta, records, whole })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_delta_leaves_open_is_said_with_its_figures() {
+        let unsettled = |extents, pages| Unsettled { extents, pages }.to_string();
+        assert_eq!(unsettled(0, 0), "memory_root, which takes the parent");
+        let both = unsettled(2, 7);
+        assert!(both.starts_with("memory_root") && both.contains("7 pages in 2 extents"), "{both}");
+    }
+}

@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
     #[command(flatten)]
     progress: Options,
 }
@@ -92,7 +92,7 @@ fn write(
         writer.append(&part?, &mut out)?;
         drain(&mut out, output)
     };
-    pipeline::in_order(args.threads.threads(), work, take, |give| {
+    pipeline::in_order(args.threads.count(), work, take, |give| {
         let checked = chain.check(args.form.extent_size(), &mut *give);
         checked.map_err(|error| links.failed(error))
     })?;

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
     #[command(flatten)]
     progress: Options,
 }
@@ -190,7 +190,7 @@ fn memory(
     };
     let places = places(&set.ram, layout, args.form.extent_size(), Holes::read_if(args.read_holes));
     let mut places = places?;
-    pipeline::in_order(args.threads.threads(), work, take, |give| places.try_for_each(&mut *give))?;
+    pipeline::in_order(args.threads.count(), work, take, |give| places.try_for_each(&mut *give))?;
     progress.add(set.ram.len().saturating_sub(done));
     Ok(())
 }

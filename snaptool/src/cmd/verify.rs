@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(short, long, short_alias = 'Q', alias = "no-progress")]
     quiet: bool,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
     #[command(flatten)]
     progress: Options,
 }
@@ -214,7 +214,7 @@ impl Check<'_> {
         let mode = args.progress.of("verify", &report.input).quiet(args.quiet || args.json);
         let progress = Progress::new("verifying", size, mode);
         let mut kept = Kept::new(self.host.as_ref());
-        let threads = args.threads.threads();
+        let threads = args.threads.count();
         let result = read_all(
             progress.reading(input),
             threads,

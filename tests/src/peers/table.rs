@@ -33,7 +33,7 @@ fn machine(text: &mut String, args: &Args, files: &Files) {
          Linux {}, {} threads. snaptool {}",
         files.image,
         files.size as f64 / GIB,
-        files.nonzero as f64 / (1 << 20) as f64,
+        files.nonzero as f64 / GIB * 1024.0,
         args.rounds,
         cpu.trim_start_matches([':', '\t', ' ']),
         kernel.trim(),

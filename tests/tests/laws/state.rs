@@ -33,7 +33,9 @@ fn cleared(file: &[u8]) -> Result<DeviceState, Box<Judged>> {
 fn law_4_device_state_comes_only_out_of_a_verified_file_that_no_rule_fails() {
     for name in fixtures() {
         let (text, kern) = kern(name);
-        let state = cleared(&fixture(name, |_| ())).unwrap();
+        let file = fixture(name, |_| ());
+        assert_eq!(records(&file).1.meta_text(), text);
+        let state = cleared(&file).unwrap();
         assert_eq!(state.meta_text(), text);
         let bytes: Vec<_> = state.records().iter().flat_map(|record| record.bytes()).collect();
         assert!(bytes.into_iter().eq(&kern), "{name}");

@@ -104,15 +104,14 @@ pub(crate) fn end(world: &mut World) {
     let theirs = last(target.disk.borrow().durable(File::Journal));
     let source_has = match ours {
         None | Some(Kind::Suspended) => source.files && !target.guest.has_run,
-        Some(Kind::Resumed | Kind::Claimed | Kind::Settled) => {
-            source.guest.has_run || source.guest.running
-        }
+        // Where power was lost since, a person boots it again.
+        Some(Kind::Resumed | Kind::Claimed | Kind::Settled) => source.guest.has_run,
         _ => false,
     } && !source.dead;
     let target_has = match theirs {
         Some(Kind::Running | Kind::Settled) => target.guest.has_run || ctx.keeps(),
         Some(Kind::Kept) => ctx.keeps(),
-        Some(Kind::Claimed) => target.guest.running,
+        Some(Kind::Claimed) => target.guest.has_run,
         _ => false,
     } && !target.dead;
     ctx.show(|| format!("ends: {ours:?} {theirs:?}: {source_has} {target_has}"));

@@ -36,6 +36,12 @@ pub(crate) enum Todo {
 }
 
 impl Todo {
+    /// This copy is given up for the source's.
+    pub(crate) fn is_release(&self) -> bool {
+        use handover::Action::Write;
+        matches!(self, Self::Target(TargetAction::Handover(Write(it))) if it.kind == Kind::Released)
+    }
+
     /// A person was told that it cannot be.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
@@ -242,7 +248,7 @@ impl Process {
         (self.encoder, self.decoder) = (Encoder::new(), Decoder::new());
         self.out.clear();
         self.linked = true;
-        self.over = None;
+        (self.over, self.answered) = (None, false);
         self.feed(ctx, Input::Connected);
     }
 

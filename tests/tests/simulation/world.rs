@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use migrate::core::{Now, Outcome};
-use migrate::handover::{Guest as Truth, Input as Ownership, Plan, Question, Resolve};
+use migrate::handover::{Guest as Truth, Input as Ownership, Plan, Question, Resolve, Standing};
 use migrate::journal::{Evidence, Kind};
 use tests::machine::{BOTH, Who};
 
@@ -479,6 +479,7 @@ impl World {
     fn person(&mut self, who: Who) {
         let ran = self.host(who).guest.has_run;
         let alone = self.host(who.other()).dead;
+        let owns = self.host(who).standing() == Standing::Owner;
         let Some(process) = &mut self.host(who).process else { return };
         let question = process.machine.question();
         if question == Some(Question::MayBeStale) {
@@ -487,7 +488,7 @@ impl World {
         }
         let answer = match question {
             Some(Question::GuestUnknown) if ran => Ownership::Guest(Truth::Ran),
-            Some(Question::GuestUnknown) if !alone => Ownership::Guest(Truth::NeverRan),
+            Some(Question::GuestUnknown) if !alone || owns => Ownership::Guest(Truth::NeverRan),
             Some(_) => Ownership::Resolve(Resolve::Claim(Evidence::PeerIsOff)),
             None => Ownership::Resolve(Resolve::Back),
         };
@@ -502,7 +503,8 @@ impl World {
     fn boot(&mut self, who: Who) {
         let other = self.host(who.other()).guest.running;
         self.ctx.demand(!other, laws::TWO_RUNNING);
-        self.host(who).guest.running = true;
+        let guest = &mut self.host(who).guest;
+        (guest.running, guest.has_run) = (true, true);
     }
 
     // What goes wrong.
@@ -560,7 +562,11 @@ impl World {
                 !self.target.guest.has_run
                     && !matches!(last(&self.target), Some(Kind::Kept | Kind::Settled))
             }
-            Who::Source => matches!(last(&self.target), Some(Kind::Ready | Kind::Owner)),
+            Who::Source => {
+                let mut todo = self.target.process.iter().flat_map(|process| &process.todo);
+                matches!(last(&self.target), Some(Kind::Ready | Kind::Owner))
+                    && !todo.any(Todo::is_release)
+            }
         };
         let may = may && !self.host(who.other()).dead && !self.host(who).dead;
         if may {

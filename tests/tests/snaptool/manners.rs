@@ -107,7 +107,7 @@ fn the_manual_page_reads_as_it_was_written() {
     }
     for words in [
         "snaptool unpack [-q] [--strict] -o BASE [--chain=DIR|FILE] [--host=this|FACTS]\n",
-        "[--accept=RULE@RECORD] [--progress=HOW] FILE|-\n",
+        "[--accept=RULE@RECORD] [--threads=N] [--progress=HOW] FILE|-\n",
         "-o FILE|-, --output=FILE|-\n",
         "a bhyve_config(5) file",
         "\n     json    ",

@@ -38,6 +38,9 @@ pub struct Args {
     /// Bytes a second that the guest dirties; else as many as it can.
     #[arg(long, value_name = "BYTES")]
     rate: Option<u64>,
+    /// Answers only what a stock bhyve does: no primitives.
+    #[arg(long)]
+    stock: bool,
     /// The name of the virtual machine.
     name: String,
 }
@@ -83,7 +86,7 @@ fn run(args: &Args) -> anyhow::Result<End> {
         }
     };
     // As bhyve does: who can connect knows that all of the state was taken.
-    let control = Control::new(&args.run_dir, &args.name)
+    let control = Control::new(&args.run_dir, &args.name, args.stock)
         .with_context(|| format!("no control socket in {}", args.run_dir.display()))?;
     machine.resume();
     std::thread::scope(|scope| {

@@ -17,10 +17,10 @@
 //! run its guest, since bhyve has not its ports for work and time.
 //!
 //! The guest runs in 64-bit mode at privilege level 3, with page tables that let it do so and I/O
-//! privilege for its ports. Any KVM runs that. `kvm_pvm`, which works without VMX and SVM, runs code
-//! at that level on the processor, and interprets what runs at level 0, a hundred times slower and
-//! without SSE; it is all the KVM that a virtual machine without nested virtualisation has. Nothing
-//! else of the guest depends on it.
+//! privilege for its ports. Any KVM runs that. `kvm_pvm`, which works without VMX and SVM, runs
+//! code at that level on the processor, and interprets what runs at level 0, a hundred times slower
+//! and without SSE; it is all the KVM that a virtual machine without nested virtualisation has.
+//! Nothing else of the guest depends on it.
 //!
 //! `unsafe` is in [`kvm`], and where the guest program is taken out of this one.
 

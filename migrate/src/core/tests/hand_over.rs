@@ -204,6 +204,42 @@ fn a_vm_that_was_released_is_back_on_both_sides() {
 }
 
 #[test]
+fn a_vm_that_was_taken_back_before_the_target_had_a_record_is_back() {
+    let (mut source, _) = source_in(SourcePhase::HandingOver);
+    let back = at_source(handover::Input::Resolve(Resolve::Back));
+    let ran = at_source(handover::Input::Guest(Guest::Ran));
+    let written = || at_source(WRITTEN);
+    let actions = drive_source(&mut source, vec![written(), back, written(), ran, written()]);
+    // The target may have become READY meanwhile: it has to say so, or that it has not.
+    assert_eq!(sent_by_source(&actions), ["RELEASE"]);
+    assert_eq!(source.phase(), SourcePhase::HandingOver);
+    let actions = source.handle(NOW, to_source(said(Body::NoRecord, content(zero()))));
+    assert_eq!(sent_by_source(&actions), ["BYE"]);
+    let actions = source.handle(NOW, to_source(Message::Bye));
+    assert_eq!(end_of_source(&actions), Some(&Outcome::Back));
+}
+
+#[test]
+fn a_hand_over_without_a_connection_asks_a_person_and_says_nothing() {
+    let handover = source_journal(&[Kind::Suspended, Kind::HandedOver]);
+    let mut source = source_of(Migration { handover, ..migration() });
+    let hello = to_source(hello_of_target(None));
+    drive_source(&mut source, vec![SourceInput::Connected, hello]);
+    let actions = source.handle(NOW, SourceInput::Closed(Closed::Ended));
+    let ask = handover::Action::Ask(Question::PeerUnreachable);
+    assert_eq!(actions, [SourceAction::Handover(ask), SourceAction::End(Outcome::Cut)]);
+    let actions = source.handle(NOW, at_source(handover::Input::Resolve(Resolve::Back)));
+    assert_eq!(sent_by_source(&actions), [""; 0]);
+
+    let mut target = target_in(TargetPhase::HandingOver);
+    target.handle(NOW, at_target(WRITTEN));
+    let actions = target.handle(NOW, TargetInput::Closed(Closed::Ended));
+    assert_eq!(actions, [TargetAction::Handover(ask), TargetAction::End(Outcome::Cut)]);
+    let actions = target.handle(NOW, at_target(handover::Input::Resolve(Resolve::Back)));
+    assert_eq!(sent_by_target(&actions), [""; 0]);
+}
+
+#[test]
 fn a_start_of_unknown_outcome_ends_the_connection_with_the_question() {
     let mut target = target_in(TargetPhase::HandingOver);
     let commit = to_target(said(Body::Commit, content(zero())));

@@ -227,3 +227,102 @@ impl HeldFields {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held() -> HeldFields {
+        let mut list = Nvlist::default();
+        let inner = OwnedValue::Nvlist(Nvlist::default());
+        list.add("fields", inner).unwrap();
+        HeldFields {
+            layout: "vm".to_owned(),
+            version: 2,
+            known: true,
+            nvlist: list.pack().unwrap(),
+            widths: vec![8, 4],
+            chunks: vec![4..9, 20..21],
+        }
+    }
+
+    #[test]
+    fn fields_are_those_of_their_layout_and_places() {
+        let held = held();
+        assert_eq!((held.layout(), held.version(), held.is_known()), ("vm", 2, true));
+        assert_eq!((held.widths(), held.chunks()), (&[8, 4][..], &[4..9, 20..21][..]));
+        assert_eq!(held.view().unwrap().pairs().count(), 0);
+    }
+
+    fn prepared<'a>(widths: usize, chunks: Vec<&'a [u8]>) -> Prepared<'a> {
+        let (list, widths) = (Nvlist::default(), vec![8; widths]);
+        Prepared { layout: "vm", version: 1, list, widths, chunks }
+    }
+
+    /// What there is too much of, if anything, and how much.
+    fn over(prepared: &Prepared<'_>) -> Option<(&'static str, u64)> {
+        match prepared.pack(&RecordId::of("kern_structs", "vm", b"x"), false) {
+            Ok(_) => None,
+            Err(Whole::OverLimit { what, found, .. }) => Some((what, found)),
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn a_list_of_fields_is_as_long_as_its_limits_and_no_longer() {
+        let pairs = |count| {
+            let mut prepared = prepared(0, vec![]);
+            for number in 0..count {
+                prepared.list.add(&format!("f{number}"), OwnedValue::Null).unwrap();
+            }
+            over(&prepared)
+        };
+        let limit = limits::SNAPSHOT_PAIRS as u64;
+        let (what, found) = pairs(limits::SNAPSHOT_PAIRS + 9).unwrap();
+        let most = usize::try_from(limit + limit + 9 - found).unwrap();
+        assert_eq!((pairs(most), pairs(most + 1)), (None, Some((what, limit + 1))));
+        let bytes = |widths| over(&prepared(widths, vec![]));
+        let limit = limits::DEVICE_NVLIST as usize;
+        let (what, found) = bytes(limit).unwrap();
+        let most = limit + limit - usize::try_from(found).unwrap();
+        assert_eq!((bytes(most), bytes(most + 1)), (None, Some((what, limit as u64 + 1))));
+    }
+
+    #[test]
+    fn all_bulk_together_is_as_long_as_a_record_and_no_longer() {
+        let bulk = vec![0; usize::try_from(limits::RECORD).unwrap()];
+        let read = |chunks| {
+            let size = limits::RECORD;
+            let id = RecordId { size, ..RecordId::of("kern_structs", "vm", b"x") };
+            let list = prepared(0, chunks).pack(&id, false).unwrap();
+            Head::parse(&list).map(|head| head.fields.unwrap().bulk_len())
+        };
+        assert_eq!(read(vec![&bulk]), Ok(limits::RECORD));
+        let (what, found) = ("the size of the bulk", limits::RECORD + 1);
+        let over = Fault::OverLimit { what, found, limit: limits::RECORD };
+        assert_eq!(read(vec![&bulk, &[0]]).unwrap_err(), over);
+    }
+
+    #[test]
+    fn fields_differ_where_anything_but_the_storage_of_bulk_does() {
+        let mut wrapped = Nvlist::default();
+        wrapped.add("fields", OwnedValue::Nvlist(Nvlist::default())).unwrap();
+        wrapped.add("encoding", OwnedValue::String(b"zstd".to_vec())).unwrap();
+        let nvlist = wrapped.pack().unwrap();
+        assert_eq!(held(), HeldFields { nvlist, ..held() });
+        let mut inner = Nvlist::default();
+        inner.add("rip", OwnedValue::Number(1)).unwrap();
+        let mut other = Nvlist::default();
+        other.add("fields", OwnedValue::Nvlist(inner)).unwrap();
+        for changed in [
+            HeldFields { layout: "vmcx".to_owned(), ..held() },
+            HeldFields { version: 3, ..held() },
+            HeldFields { known: false, ..held() },
+            HeldFields { widths: vec![8, 8], ..held() },
+            HeldFields { chunks: vec![4..9], ..held() },
+            HeldFields { nvlist: other.pack().unwrap(), ..held() },
+        ] {
+            assert_ne!(held(), changed);
+        }
+    }
+}

@@ -145,3 +145,26 @@ impl Chooser {
         Ok(fields.layout())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_record_without_bytes_has_nothing_that_could_be_a_field() {
+        assert!(Whole::Unknown(Unknown::Absent).is_absent());
+        assert!(!Whole::Asked.is_absent());
+        assert!(!Whole::Differs.is_absent());
+    }
+
+    #[test]
+    fn every_reason_to_keep_a_record_whole_has_its_sentence() {
+        let over = Whole::OverLimit { what: "the list of its fields", found: 9, limit: 8 };
+        assert_eq!(over.to_string(), "the list of its fields would be 9, above the limit of 8");
+        assert_eq!(Whole::Architecture.to_string(), "layouts are known of amd64 alone");
+        let absent = Whole::Unknown(Unknown::Absent);
+        assert_eq!(absent.to_string(), Unknown::Absent.to_string());
+        assert!(Whole::Differs.to_string().contains("same bytes"));
+        assert!(Whole::Asked.to_string().contains("left it whole"));
+    }
+}

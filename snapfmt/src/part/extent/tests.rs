@@ -77,6 +77,24 @@ fn differences_have_leaves_in_a_stream_too() {
 }
 
 #[test]
+fn an_empty_bitmap_of_differences_is_told_from_one_of_pages_without_data() {
+    let (map, mut old) = (map(), [7; 4096]);
+    old[9] = 1;
+    let change = change(Some(&old));
+    let (part, _) =
+        Extent::encode_change(&change, &map, stream(Compression::Zstd(1), true)).unwrap();
+    let part = received(&part, None);
+    let head = DeltaExtent::open(&part, &map).unwrap().head().clone();
+    assert_eq!(head.bitmaps(&map, Rest::Inherited), Ok(()));
+    let mut beside = Bitmap::new(16);
+    beside.set(4);
+    for (xor, found) in [(Bitmap::new(16), "empty"), (beside, "set for a page that is no data")] {
+        let fault = Head { xor: Some(xor), ..head.clone() }.bitmaps(&map, Rest::Inherited);
+        assert!(fault.unwrap_err().to_string().contains(found), "{found}");
+    }
+}
+
+#[test]
 fn pages_of_a_stream_without_leaves_are_checked_by_the_root() {
     let (map, block) = (map(), block());
     let (part, _) = Extent::encode(&block, &map, stream(Compression::None, false)).unwrap();

@@ -59,7 +59,7 @@ fn memory_root(end: &Opened<'_>, args: &Args, stop: &Stop) -> anyhow::Result<Dig
         Ok(())
     };
     let places = places(&set.ram, *layout, args.form.extent_size(), *holes)?;
-    pipeline::in_order(args.threads.threads(), work, take, |give| {
+    pipeline::in_order(args.threads.count(), work, take, |give| {
         places.into_iter().try_for_each(&mut *give)
     })?;
     progress.add(set.ram.len().saturating_sub(done));

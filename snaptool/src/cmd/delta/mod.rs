@@ -71,7 +71,7 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
     #[command(flatten)]
     progress: Options,
 }
@@ -232,7 +232,7 @@ impl Work<'_> {
         let work = |scratch: &mut Scratch, area| {
             area::compare((parent, new), (area, count), &encoder, scratch, stop)
         };
-        pipeline::in_order(args.threads.threads(), work, take, |give| {
+        pipeline::in_order(args.threads.count(), work, take, |give| {
             Areas::new(both, least).try_for_each(|area| give(area?))
         })?;
         progress.add(bytes(map, done, u64::MAX));

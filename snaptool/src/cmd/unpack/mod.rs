@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    threads: pipeline::Options,
+    threads: pipeline::Threads,
     #[command(flatten)]
     progress: Options,
 }
@@ -105,7 +105,7 @@ fn from_front(
         Part::Extent(extent) => ram.pages(&extent.block),
         _ => Ok(()),
     };
-    let result = read_all(input, args.threads.threads(), look, |part, written| {
+    let result = read_all(input, args.threads.count(), look, |part, written| {
         stop.check()?;
         course.admit(&part)?;
         written.unwrap_or(Ok(()))?;

@@ -5,8 +5,8 @@
 //! hash runs through all visits. It is carried in the general and in the SSE registers, and a copy
 //! lies in memory; they are compared before every visit, and at the end of each sweep the keys that
 //! were found with those that the sweep before had written. Four times a second the guest tells how
-//! it fares, and holds serial port, ACPI timer, clock chip and local APIC against what it gave them.
-//! So a page, a register or a device that is lost, stale or changed is found, at the latest, when
+//! it fares, and holds serial port, ACPI timer, clock chip and local APIC against what it gave
+//! them. So a page, a register or a device that is lost, stale or changed is found, at the latest, when
 //! the guest comes by again, and told at the serial port as a violation.
 //!
 //! Time is stamped before every batch of at most [`MAX_BATCH`](layout::MAX_BATCH) pages, with the

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, fsync, openat, unlinkat};
 use snapfmt::bhyve::{Files, Meta, Severity, check, limits};
 
 use super::error::StateError;
@@ -18,31 +18,64 @@ use crate::machine::{Config, Machine};
 ///
 /// # Errors
 /// Trouble with the files, and what the kernel says.
-pub fn save(
+pub fn save(machine: &Machine, vm: &str, folder: impl AsFd, base: &Path) -> Result<(), StateError> {
+    let names = Files::of(base);
+    let open = |path| create(&folder, path, OFlags::TRUNC);
+    let (kern, ram, meta) = (open(&names.kern)?, open(&names.ram)?, open(&names.meta)?);
+    copy(machine.ram().file(), &ram).map_err(StateError::io(&names.ram))?;
+    write(machine, vm, &names, (&kern, &meta))
+}
+
+/// Writes the state of a paused machine but its memory to two files in a folder, which have new
+/// names, and syncs all. A failure leaves nothing.
+///
+/// # Errors
+/// Trouble with the files, and what the kernel says.
+pub fn save_devices(
     machine: &Machine,
     vm: &str,
     folder: impl AsFd,
     base: &Path,
-    memory: bool,
 ) -> Result<(), StateError> {
     let names = Files::of(base);
-    let create = |path: &Path| {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
-        let file = openat(&folder, path, flags, Mode::RWXU);
-        file.map(File::from).map_err(io::Error::from).map_err(StateError::io(path))
-    };
-    let mut kern = create(&names.kern)?;
-    let ram = if memory { Some(create(&names.ram)?) } else { None };
-    let mut text = create(&names.meta)?;
-    if let Some(ram) = ram {
-        copy(machine.ram().file(), &ram).map_err(StateError::io(&names.ram))?;
+    let sync = |path: &Path, file: &File| file.sync_all().map_err(StateError::io(path));
+    let kern = create(&folder, &names.kern, OFlags::EXCL)?;
+    let meta = create(&folder, &names.meta, OFlags::EXCL);
+    let made_meta = meta.is_ok();
+    let written = meta.and_then(|meta| {
+        write(machine, vm, &names, (&kern, &meta))?;
+        sync(&names.kern, &kern)?;
+        sync(&names.meta, &meta)?;
+        fsync(&folder).map_err(io::Error::from).map_err(StateError::io(base))
+    });
+    if written.is_err() {
+        let both = [Some(&names.kern), Some(&names.meta).filter(|_| made_meta)];
+        for path in both.into_iter().flatten() {
+            // What matters more is what went wrong before.
+            let _ = unlinkat(&folder, path, AtFlags::empty());
+        }
     }
+    written
+}
+
+fn create(folder: impl AsFd, path: &Path, how: OFlags) -> Result<File, StateError> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | how;
+    let file = openat(folder, path, flags, Mode::RWXU);
+    file.map(File::from).map_err(io::Error::from).map_err(StateError::io(path))
+}
+
+/// Writes all records, and then what lists them.
+fn write(
+    machine: &Machine,
+    vm: &str,
+    names: &Files,
+    (mut kern, mut meta): (&File, &File),
+) -> Result<(), StateError> {
     let records = Saved::of(machine)?.records()?;
-    for record in &records {
-        kern.write_all(&record.bytes).map_err(StateError::io(&names.kern))?;
-    }
-    let meta = meta::text(vm, machine.ncpus(), machine.ram().len(), &records);
-    text.write_all(meta.as_bytes()).map_err(StateError::io(&names.meta))
+    let bytes: Vec<u8> = records.iter().flat_map(|record| &record.bytes).copied().collect();
+    kern.write_all(&bytes).map_err(StateError::io(&names.kern))?;
+    let text = meta::text(vm, machine.ncpus(), machine.ram().len(), &records);
+    meta.write_all(text.as_bytes()).map_err(StateError::io(&names.meta))
 }
 
 /// Makes a paused machine of three files. The first names virtual CPUs and memory; the rest of the

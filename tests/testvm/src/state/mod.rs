@@ -8,8 +8,8 @@
 //! What this machine has stands in the fields that bhyve has for it: registers of the virtual CPUs,
 //! local APICs, I/O APIC, ACPI timer, clock chip, serial ports. What a bhyve has besides, and this
 //! machine has not, is written as a reset leaves it and read by nobody: HPET, PIT, PICs, keyboard
-//! controller, host bridge. What this machine has and bhyve saves nowhere, x87 and SSE, has a record
-//! of its own, [`fpu::NAME`], as a device of which nothing but this program knows.
+//! controller, host bridge. What this machine has and bhyve saves nowhere, x87 and SSE, has a
+//! record of its own, [`fpu::NAME`], as a device of which nothing but this program knows.
 
 mod chips;
 mod cpu;
@@ -23,5 +23,5 @@ mod record;
 mod saved;
 
 pub use error::StateError;
-pub use files::{load, save};
+pub use files::{load, save, save_devices};
 pub use saved::Saved;

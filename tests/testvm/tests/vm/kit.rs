@@ -1,15 +1,15 @@
 //! A guest that is started, asked, suspended and awaited, in this process or in one of its own.
 
-use std::io::{IoSlice, Write as _};
-use std::mem::MaybeUninit;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use snapfmt::nvlist::Nvlist;
+use snapfmt::nvlist::{Builder, Nvlist};
+use testvm::control::wire::{Message, receive, send};
 use testvm::guest::Beat;
 use testvm::machine::{Config, Machine};
 
@@ -18,6 +18,9 @@ pub(crate) const NAME: &str = "guest";
 
 /// Bytes of its memory.
 pub(crate) const MEMORY: u64 = 8 << 20;
+
+/// Bytes of the longest reply, with its bitmaps.
+const REPLY: usize = 1 << 20;
 
 /// How long anything may take: far longer than it does on any machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -123,30 +126,24 @@ impl Process {
     }
 
     /// Sends a request, as bhyvectl does.
-    pub(crate) fn ask(&self, list: &Nvlist, descriptor: Option<BorrowedFd<'_>>) {
-        let mut stream = self.connect().unwrap();
-        stream.write_all(&list.pack_to_send().unwrap()).unwrap();
-        if let Some(descriptor) = descriptor {
-            let descriptors = [descriptor];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut ancillary = SendAncillaryBuffer::new(&mut space);
-            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
-            let none = [IoSlice::new(&[0])];
-            sendmsg(&stream, &none, &mut ancillary, SendFlags::empty()).unwrap();
-        }
+    pub(crate) fn ask(&self, list: Builder, descriptor: Option<BorrowedFd<'_>>) -> UnixStream {
+        let stream = self.connect().unwrap();
+        send(&stream, &list.build().unwrap(), descriptor).unwrap();
+        stream
+    }
+
+    /// Sends a request, and waits for its reply.
+    pub(crate) fn request(&self, list: Builder, folder: Option<&Path>) -> Message {
+        let folder = folder.map(|folder| File::open(folder).unwrap());
+        let stream = self.ask(list, folder.as_ref().map(|folder| folder.as_fd()));
+        receive(&stream, REPLY).unwrap().unwrap()
     }
 
     /// Asks for a checkpoint into a folder.
     pub(crate) fn checkpoint(&self, folder: &Path, base: &str, suspend: bool) {
-        let list = Nvlist::builder()
-            .string("cmd", "checkpoint")
-            .string("filename", base)
-            .boolean("suspend", suspend)
-            .descriptor("fddir", 0)
-            .build()
-            .unwrap();
-        let folder = std::fs::File::open(folder).unwrap();
-        self.ask(&list, Some(folder.as_fd()));
+        let list = Nvlist::builder().string("cmd", "checkpoint").string("filename", base);
+        let list = list.boolean("suspend", suspend).descriptor("fddir", 0);
+        self.ask(list, Some(File::open(folder).unwrap().as_fd()));
     }
 
     /// Waits until it ends.

@@ -4,10 +4,11 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 // The lints know `#[test]` functions, but not their helpers.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod dirty;
 mod kit;
 mod notices;
+mod primitives;
 mod restore;
 mod verify;

@@ -68,14 +68,13 @@ fn what_is_no_request_disturbs_nobody() {
     let mut long = [0xff; 19];
     long[..3].copy_from_slice(b"l\0\0");
     process.say(&long);
-    let list = |builder: snapfmt::nvlist::Builder| builder.build().unwrap();
     let new = snapfmt::nvlist::Nvlist::builder;
-    process.ask(&list(new()), None);
-    process.ask(&list(new().string("cmd", "reboot")), None);
-    process.ask(&list(new().string("cmd", "checkpoint").string("filename", "x")), None);
+    process.ask(new(), None);
+    process.ask(new().string("cmd", "reboot"), None);
+    process.ask(new().string("cmd", "checkpoint").string("filename", "x"), None);
     // The folder is announced and does not come.
     let absent = new().string("cmd", "checkpoint").string("filename", "x").boolean("suspend", true);
-    process.ask(&list(absent.descriptor("fddir", 0)), None);
+    process.ask(absent.descriptor("fddir", 0), None);
     process.suspend(folder, "vm.ckp");
     assert_eq!(process.ended().code(), Some(0));
     assert!(!folder.join("x").exists());

@@ -37,7 +37,7 @@ fn judge(base: &Path) -> Judged {
 
 fn saved(machine: &Machine, folder: &Path) -> Judged {
     machine.pause();
-    save(machine, crate::kit::NAME, File::open(folder).unwrap(), "vm.ckp".as_ref(), true).unwrap();
+    save(machine, crate::kit::NAME, File::open(folder).unwrap(), "vm.ckp".as_ref()).unwrap();
     machine.resume();
     judge(&folder.join("vm.ckp"))
 }

@@ -1,13 +1,16 @@
-//! A list as libnv sends it over a stream, with the descriptors that follow it.
+//! Lists as libnv sends them over a stream, with the descriptors that follow them.
 //!
-//! Enough for what bhyvectl sends: one list, and at most a few descriptors in one package.
+//! Enough for what comes and goes here: one list, and at most one descriptor in one package.
 
-use std::io::{self, IoSliceMut, Read as _};
+use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use snapfmt::nvlist::{Nvlist, Options, OwnedValue};
 
 /// Bytes of the header of a list.
@@ -15,29 +18,30 @@ const HEADER: usize = 19;
 const MAGIC: u8 = 0x6c;
 const BIG_ENDIAN: u8 = 0x80;
 
-/// The longest list that is taken.
-const LONGEST: u64 = 1 << 16;
 /// The most descriptors that are taken.
-const DESCRIPTORS: u64 = 8;
+const DESCRIPTORS: u64 = 1;
 
 /// What came.
 #[derive(Debug)]
-pub(super) struct Message {
+pub struct Message {
     /// The list.
-    pub(super) list: Nvlist,
+    pub list: Nvlist,
     descriptors: Vec<Option<OwnedFd>>,
 }
 
 impl Message {
     /// The descriptor of that name, the first time that it is asked for.
-    pub(super) fn take(&mut self, name: &str) -> Option<OwnedFd> {
+    pub fn take(&mut self, name: &str) -> Option<OwnedFd> {
         let Some(OwnedValue::Descriptor(index)) = self.list.get(name) else { return None };
         self.descriptors.get_mut(usize::try_from(*index).ok()?)?.take()
     }
 }
 
-/// Receives one list; nothing from a client that leaves without a word.
-pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Option<Message>> {
+/// Receives one list of at most so many bytes; nothing from a peer that leaves without a word.
+///
+/// # Errors
+/// What is no list of libnv's, or too long, and trouble with the socket.
+pub fn receive(mut stream: &UnixStream, longest: usize) -> io::Result<Option<Message>> {
     let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut header = [0; HEADER];
     if stream.read(&mut header[..1])? == 0 {
@@ -51,7 +55,7 @@ pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Option<Message>> {
     let (words, _) = rest.as_chunks();
     let [count, size] =
         [words.first(), words.get(1)].map(|word| word.map_or(0, |word| u64::from_le_bytes(*word)));
-    if size > LONGEST || count > DESCRIPTORS {
+    if size > longest.saturating_sub(HEADER) as u64 || count > DESCRIPTORS {
         return Err(wrong("the list is too long"));
     }
     let mut bytes = header.to_vec();
@@ -81,4 +85,24 @@ fn package(stream: &UnixStream) -> io::Result<Vec<Option<OwnedFd>>> {
         }
     }
     if bytes == 1 { Ok(found) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Sends a list, and the descriptor that it names as its first.
+///
+/// # Errors
+/// Trouble with the socket.
+pub fn send(
+    mut stream: &UnixStream,
+    list: &Nvlist,
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    stream.write_all(&list.pack_to_send().map_err(io::Error::other)?)?;
+    if let Some(descriptor) = descriptor {
+        let descriptors = [descriptor];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        sendmsg(stream, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)?;
+    }
+    Ok(())
 }
