@@ -60,7 +60,9 @@ fn every_rule_that_the_code_cites_is_there() {
     assert!(rules.len() > 50, "{rules:?}");
     let mut missing = Vec::new();
     let mut count = 0;
-    for path in sources(&root().join("migrate/src")) {
+    // Other modules mean other documents; `tidy` knows which.
+    let own = ["handover", "journal"].map(|folder| root().join("migrate/src").join(folder));
+    for path in own.iter().flat_map(|folder| sources(folder)) {
         let text = fs::read_to_string(&path).unwrap();
         // Another specification's numbers.
         let text = text.replace("`spec/snapshot.md` §", "");

@@ -1,6 +1,6 @@
 //! `migrate recv`: receives a VM into a directory.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -131,6 +131,11 @@ impl Args {
 /// # Errors
 /// What keeps it from an answer.
 pub fn run(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Answer> {
+    if args.listen.is_none() && io::stdin().is_terminal() {
+        let words = "the source should be at stdin, and that is a terminal";
+        let hint = "--listen says where to wait for sources; over ssh, `send` runs this by itself";
+        return Err(Trouble::new(words).hint(hint).into());
+    }
     // Before there are threads; see `transport::on_unix`.
     let door = args.listen.as_ref().map(|listen| Door::open(listen, &args.reach)).transpose()?;
     let (core, setup, first) = match prepare(args, means, stop) {

@@ -76,6 +76,10 @@ pub struct Sending {
     /// Throw away what an unfinished migration has left at the target; through ssh only.
     #[arg(long)]
     discard: bool,
+    /// A word for `migrate recv` at the other side of ssh, as `--recv-arg=--run
+    /// --recv-arg='bhyve -r {} ...'`. May be given more than once.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    recv_arg: Vec<String>,
     /// Begin another hand-over of a VM that was handed over, or given up, before.
     #[arg(long)]
     anew: bool,
@@ -213,6 +217,7 @@ pub(super) fn connect_to(dest: &Dest, options: &Sending) -> anyhow::Result<Conne
         words.push("--discard");
     }
     if let Dest::Ssh(remote) = dest {
+        words.extend(options.recv_arg.iter().map(String::as_str));
         words.extend(["--", remote.path.as_str()]);
     }
     connect(dest, &options.reach, &options.through, &words)

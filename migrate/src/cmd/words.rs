@@ -106,6 +106,8 @@ fn told(who: &str, trouble: &message::Trouble, side: Side<'_>) -> anyhow::Result
         Code::State,
         Code::Version,
     ];
+    let facts = trouble.code == Code::Facts.name();
+    let error = if facts { error.hint("--allow NAME accepts what has a name") } else { error };
     if no.iter().any(|code| code.name() == trouble.code) {
         exit::report(&error.into());
         return Ok(Answer::No);

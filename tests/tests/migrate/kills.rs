@@ -1,5 +1,5 @@
-//! Both processes killed by SIGKILL: at every step of every write to a journal, and in the middle of
-//! memory. The same commands go on, and the VM has one owner.
+//! Both processes killed by SIGKILL: at every step of every write to a journal, and in the middle
+//! of memory. The same commands go on, and the VM has one owner.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;

@@ -1,4 +1,4 @@
-//! Peers that send nothing, garbage, too much, or the wrong thing: both sides end with an error, and
+//! Peers that send nothing, garbage, drops, or come second: both sides end with an error, and
 //! nothing is harmed.
 
 use std::io::{Read as _, Write as _};

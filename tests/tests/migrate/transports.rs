@@ -62,6 +62,22 @@ fn through_pipes_that_ssh_would_make() {
 }
 
 #[test]
+fn what_starts_the_vm_at_the_other_side_of_ssh_is_told_from_here() {
+    let world = World::small();
+    let ssh = world.stand_in().display().to_string();
+    let dest = format!("ssh://host{}", world.bench.path("there").display());
+    let run = "--recv-arg=cp {} 'it is $HOME'; : done";
+    let remote = env!("CARGO_BIN_EXE_migrate-tested");
+    let words = ["send", "vm.ckp", &dest, "--ssh", &ssh, "--remote-command", remote, PATIENT];
+    let start = ["--recv-arg=--run", run, "--recv-arg=--ready=command:test -e 'it is $HOME'"];
+    let sent = Ended::of(world.command_of(words.into_iter().chain(start)));
+    assert_eq!(sent.code(), Some(0), "{sent:?}");
+    assert!(world.bench.same("vm.ckp", "it is $HOME"));
+    assert_eq!(world.records("there").last(), Some(&"SETTLED"));
+    assert_eq!(world.status("there")["phase"], "Running");
+}
+
+#[test]
 fn through_a_pair_of_sockets_on_stdin_and_stdout() {
     // Each side has one socket as stdin and stdout: the target as ssh would run it, the source by a
     // stand-in for ssh that passes bytes on.
