@@ -572,6 +572,9 @@ impl World {
         if may {
             self.power_off(who);
             self.host(who).dead = true;
+            // What did not help while it was there may now.
+            let other = &mut self.host(who.other()).process;
+            other.iter_mut().for_each(|process| process.answered = false);
         }
         may
     }
