@@ -564,14 +564,22 @@ impl World {
             }
             Who::Source => {
                 let mut todo = self.target.process.iter().flat_map(|process| &process.todo);
-                matches!(last(&self.target), Some(Kind::Ready | Kind::Owner))
+                matches!(last(&self.source), Some(Kind::Suspended | Kind::HandedOver))
+                    && matches!(last(&self.target), Some(Kind::Ready | Kind::Owner))
                     && !todo.any(Todo::is_release)
             }
         };
         let may = may && !self.host(who.other()).dead && !self.host(who).dead;
         if may {
+            if let Some(link) = &mut self.link {
+                // Nor does what it said last arrive: it may have wanted the copy there given up.
+                link.to(who.other()).bytes.clear();
+            }
             self.power_off(who);
             self.host(who).dead = true;
+            // What did not help while it was there may now.
+            let other = &mut self.host(who.other()).process;
+            other.iter_mut().for_each(|process| process.answered = false);
         }
         may
     }
