@@ -153,7 +153,15 @@ const MIGRATE: &[Row] = &[
     (
         "driver",
         &[
-            "core", "handover", "identity", "image", "journal", "link", "note", "origin", "stream",
+            "core",
+            "handover",
+            "identity",
+            "image",
+            "journal",
+            "link",
+            "note",
+            "origin",
+            "stream",
             "transport",
         ],
     ),
