@@ -110,7 +110,8 @@ impl Args {
     }
 
     fn probed(&self) -> Host {
-        probe::host(&Here::new(), &self.dir, &[])
+        let words: Vec<_> = self.start.words().map(str::as_bytes).into_iter().collect();
+        probe::host(&Here::new(), &self.dir, &words)
     }
 
     fn config(&self) -> TargetConfig {

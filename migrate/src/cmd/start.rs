@@ -41,6 +41,12 @@ impl Start {
         self.run.is_some()
     }
 
+    /// The words of the command, which name the VM's disks here.
+    #[must_use]
+    pub(super) fn words(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
     /// What starts the VM from `ram`; what the command says goes to `log`.
     ///
     /// # Errors

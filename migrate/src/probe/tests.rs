@@ -57,6 +57,13 @@ fn disks_of_a_command_line_have_their_sizes_and_what_tells_them_apart() {
 }
 
 #[test]
+fn a_command_that_restores_a_vm_names_its_disks_too() {
+    let words = b"/usr/sbin/bhyve -r {} -s 5,virtio-blk,/dev/da0 -l com1,stdio vm";
+    let paths: Vec<_> = disks_of(&freebsd(), words).into_iter().map(|disk| disk.path).collect();
+    assert_eq!(paths, ["/dev/da0"]);
+}
+
+#[test]
 fn a_host_tells_of_disks_that_its_words_name_and_of_those_that_it_has_each_once() {
     let host = host(&freebsd(), Path::new("/local.img/not/yet"), &[COMMAND, b"no words"]);
     assert_eq!(host.bhyve.as_deref(), Some("14.2-RELEASE-p1"));
