@@ -101,7 +101,7 @@ impl<'a> Server<'a> {
         Ok(Reply { list, descriptor: Some(OwnedFd::from(memory)), last: false })
     }
 
-    /// A mark, and what was written since another. Nothing but the guest writes to memory: no device does.
+    /// A mark, and what was written since another. No device writes to memory, so the log has all.
     fn dirty(&mut self, list: &Nvlist) -> Result<Reply, Refused> {
         let stop = match list.get("stop") {
             None => false,

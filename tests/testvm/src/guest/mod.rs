@@ -6,8 +6,8 @@
 //! lies in memory; they are compared before every visit, and at the end of each sweep the keys that
 //! were found with those that the sweep before had written. Four times a second the guest tells how
 //! it fares, and holds serial port, ACPI timer, clock chip and local APIC against what it gave
-//! them. So a page, a register or a device that is lost, stale or changed is found, at the latest, when
-//! the guest comes by again, and told at the serial port as a violation.
+//! them. So a page, a register or a device that is lost, stale or changed is found, at the latest,
+//! when the guest comes by again, and told at the serial port as a violation.
 //!
 //! Time is stamped before every batch of at most [`MAX_BATCH`](layout::MAX_BATCH) pages, with the
 //! clock of the host, which goes on while the guest does not: the largest gap between two stamps is

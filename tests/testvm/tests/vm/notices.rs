@@ -44,7 +44,7 @@ fn a_page_that_was_not_restored_is_noticed_by_the_guest() {
     }
     let folder = tempdir().unwrap();
     let machine = machine(1, folder.path(), None);
-    let pages = [visited(1), visited(1) + 700 * PAGE, MEMORY - PAGE];
+    let pages = [visited(1), visited(1) + 100 * PAGE, MEMORY - PAGE];
     // Not before all pages have something to check.
     sweeps(&machine, 2);
     for gpa in pages {

@@ -73,7 +73,7 @@ fn a_guest_goes_on_from_memory_that_was_copied_while_it_ran() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let mut process = Process::start(folder, &["-c", "2", "-m", "8"]);
+    let mut process = Process::start(folder, &["-c", "2", "-m", "1"]);
     for round in 0..5 {
         let before = [0, 1].map(|vcpu| beats(folder, vcpu).len());
         wait("reports", || (0..2).all(|vcpu| beats(folder, vcpu).len() > before[vcpu as usize]));
@@ -117,7 +117,7 @@ fn a_suspended_guest_stays_so_until_it_is_told_otherwise() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let process = Process::start(folder, &["-m", "8"]);
+    let process = Process::start(folder, &["-m", "1"]);
     wait("a report", || !beats(folder, 0).is_empty());
     done(process.request(suspend("one"), Some(folder)), "suspended");
     let ram = memory(&process, "suspended");
@@ -146,7 +146,7 @@ fn what_is_refused_says_why_and_leaves_the_guest_as_it_was() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let process = Process::start(folder, &["-m", "8"]);
+    let process = Process::start(folder, &["-m", "1"]);
     let running = |request, code| refused(&process, request, None::<&Path>, code, "running");
     running(cmd("reboot"), "EOPNOTSUPP");
     running(Nvlist::builder(), "EINVAL");
@@ -179,7 +179,7 @@ fn a_stock_machine_passes_over_primitives() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let process = Process::start(folder, &["-m", "8", "--stock"]);
+    let process = Process::start(folder, &["-m", "1", "--stock"]);
     for command in ["primitives", "dirty", "resume"] {
         let mut answer = Vec::new();
         process.ask(cmd(command), None).read_to_end(&mut answer).unwrap();

@@ -10,7 +10,7 @@ fn a_suspended_guest_goes_on_where_it_was() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let mut process = Process::start(folder, &["-c", "2", "-m", "8"]);
+    let mut process = Process::start(folder, &["-c", "2", "-m", "1"]);
     for _ in 0..20 {
         let before = [0, 1].map(|vcpu| beats(folder, vcpu).len());
         wait("reports", || (0..2).all(|vcpu| beats(folder, vcpu).len() > before[vcpu as usize]));
@@ -38,7 +38,7 @@ fn a_checkpoint_leaves_the_guest_running_and_can_be_gone_on_from() {
     }
     let (here, there) = (tempdir().unwrap(), tempdir().unwrap());
     let (here, there) = (here.path(), there.path());
-    let first = Process::start(here, &["-m", "8"]);
+    let first = Process::start(here, &["-m", "1"]);
     wait("a report", || !beats(here, 0).is_empty());
     first.checkpoint(there, "vm.ckp", false);
     // As with bhyve, nobody says when it is done; the next request is heard after it.
@@ -60,7 +60,7 @@ fn what_is_no_request_disturbs_nobody() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let process = Process::start(folder, &["-m", "8"]);
+    let process = Process::start(folder, &["-m", "1"]);
     process.say(b"");
     process.say(b"l\0\0");
     process.say(&[0xff; 100]);
@@ -87,7 +87,7 @@ fn files_that_cannot_be_written_leave_the_guest_running() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let process = Process::start(folder, &["-m", "8"]);
+    let process = Process::start(folder, &["-m", "1"]);
     std::fs::create_dir(folder.join("bad.kern")).unwrap();
     process.suspend(folder, "bad");
     let before = beats(folder, 0).len();
@@ -103,7 +103,7 @@ fn a_snapshot_that_is_not_whole_is_not_started() {
     }
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let process = Process::start(folder, &["-m", "8"]);
+    let process = Process::start(folder, &["-m", "1"]);
     process.suspend(folder, "vm.ckp");
     assert_eq!(process.ended().code(), Some(0));
     for name in ["vm.ckp", "vm.ckp.kern", "vm.ckp.meta"] {
