@@ -171,5 +171,7 @@ mod tests {
         assert!(change.data(6, &[1; 4095], None).is_err());
         assert!(change.data(6, &[1; 4096], Some(&[1; 4095])).is_err());
         change.data(6, &[1; 4096], None).unwrap();
+        assert!(change.data(6, &[1; 4096], None).is_err());
+        assert!(change.zero(6).is_err());
     }
 }

@@ -158,6 +158,12 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_named_by_its_section_and_name_without_control_characters() {
+        let id = super::super::RecordId::of("devices", "virtio\n-blk", b"");
+        assert_eq!(id.to_string(), "devices/virtio\\n-blk");
+    }
+
+    #[test]
     fn every_reason_to_keep_a_record_whole_has_its_sentence() {
         let over = Whole::OverLimit { what: "the list of its fields", found: 9, limit: 8 };
         assert_eq!(over.to_string(), "the list of its fields would be 9, above the limit of 8");
