@@ -11,8 +11,7 @@ use anyhow::Context as _;
 use migrate::image::{Image, Options};
 use migrate::origin::{Form, Origin as _, PartSink, Snapshot};
 use migrate::stream::message::Trouble;
-use migrate::stream::{Arrived, Decoder, Item};
-use snapfmt::Digest;
+use migrate::stream::{Arrived, Decoder, Item, Outgoing};
 use snapfmt::part::codec::Compression;
 use snaptool::links::Where;
 use snaptool::signal::Stop;
@@ -22,7 +21,8 @@ const ROUNDS: usize = 7;
 struct Parts(Vec<Arrived>);
 
 impl PartSink for Parts {
-    fn part(&mut self, _: Digest, _: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
+    fn part(&mut self, part: Outgoing<'static>) -> anyhow::Result<()> {
+        let bytes = part.into_pieces().concat();
         let (mut decoder, mut rest) = (Decoder::new(), bytes.as_slice());
         while !rest.is_empty() {
             let space = decoder.space();
@@ -41,8 +41,8 @@ impl PartSink for Parts {
 struct Nothing;
 
 impl PartSink for Nothing {
-    fn part(&mut self, _: Digest, _: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
-        std::hint::black_box(bytes);
+    fn part(&mut self, part: Outgoing<'static>) -> anyhow::Result<()> {
+        std::hint::black_box(part);
         Ok(())
     }
 }

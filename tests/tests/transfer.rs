@@ -10,7 +10,7 @@ use migrate::image::{BLOCK, Dir, Image, Options, verify};
 use migrate::note::Note;
 use migrate::origin::{Form, Origin as _, PartSink, Snapshot};
 use migrate::stream::message::Trouble;
-use migrate::stream::{Arrived, Decoder, Item};
+use migrate::stream::{Arrived, Decoder, Item, Outgoing};
 use migrate::{Epoch, Session};
 use snapfmt::Digest;
 use snapfmt::part::codec::Compression;
@@ -35,7 +35,16 @@ fn options() -> Options {
 struct Parts(Vec<Arrived>);
 
 impl PartSink for Parts {
-    fn part(&mut self, frame: Digest, stored: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
+    fn part(&mut self, part: Outgoing<'static>) -> anyhow::Result<()> {
+        let (frame, stored) = (part.digest(), part.stored());
+        let part = self.take(part.into_pieces().concat());
+        assert_eq!((part.digest(), part.stored()), (frame, stored));
+        Ok(())
+    }
+}
+
+impl Parts {
+    fn take(&mut self, bytes: Vec<u8>) -> &Arrived {
         let (mut decoder, mut rest) = (Decoder::new(), bytes.as_slice());
         loop {
             let space = decoder.space();
@@ -44,9 +53,9 @@ impl PartSink for Parts {
             rest = &rest[len..];
             let Some(item) = decoder.filled(len).unwrap() else { continue };
             let Item::Part(part) = item else { panic!("a message") };
-            assert_eq!((part.digest(), part.stored(), rest.len()), (frame, stored, 0));
+            assert_eq!(rest.len(), 0);
             self.0.push(part);
-            return Ok(());
+            return self.0.last().unwrap();
         }
     }
 }
@@ -194,16 +203,13 @@ fn a_part_that_is_damaged_is_refused_and_writes_nothing() {
         let origin = origin(&base, compression);
         struct Flip(Parts);
         impl PartSink for Flip {
-            fn part(
-                &mut self,
-                frame: Digest,
-                stored: u64,
-                mut bytes: Vec<u8>,
-            ) -> anyhow::Result<()> {
+            fn part(&mut self, part: Outgoing<'static>) -> anyhow::Result<()> {
+                let mut bytes = part.into_pieces().concat();
                 // Past the frame: within the payload, or the list.
                 let at = 128 + (bytes.len() - 128) / 2;
                 bytes[at] ^= 4;
-                self.0.part(frame, stored, bytes)
+                self.0.take(bytes);
+                Ok(())
             }
         }
         let mut parts = Flip(Parts::default());

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::Context as _;
-use snapfmt::Digest;
 use snapfmt::part::vm::Vm;
 use snaptool::exit;
 use snaptool::signal::Stopped;
@@ -26,8 +25,9 @@ struct Sink {
 }
 
 impl PartSink for Sink {
-    fn part(&mut self, frame: Digest, stored: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
-        self.outbox.part(bytes)?;
+    fn part(&mut self, part: Outgoing<'static>) -> anyhow::Result<()> {
+        let (frame, stored) = (part.digest(), part.stored());
+        self.outbox.part(part.into_pieces())?;
         self.parts.add(frame);
         self.stored = self.stored.saturating_add(stored);
         Ok(())
@@ -39,11 +39,9 @@ impl PartSink for Sink {
 }
 
 /// The VM part, which is small.
-pub(super) fn machine(vm: &Vm) -> anyhow::Result<Vec<u8>> {
+pub(super) fn machine(vm: &Vm) -> anyhow::Result<[Vec<u8>; 3]> {
     let part = Outgoing::new(vm.encode().context("the machine cannot be told")?)?;
-    let mut bytes = Vec::new();
-    part.append(&mut bytes);
-    Ok(bytes)
+    Ok(part.into_pieces())
 }
 
 /// What makes parts: from where, to where, and whom it tells what came of it.

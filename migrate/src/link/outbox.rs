@@ -93,16 +93,16 @@ impl Outbox {
         Ok(())
     }
 
-    /// Puts the bytes of a part behind all that waits, once there is room. For the thread that
+    /// Puts the pieces of a part behind all that waits, once there is room. For the thread that
     /// makes parts: the one that drives must not wait.
     ///
     /// # Errors
     /// If nothing is sent any more.
-    pub fn part(&self, bytes: Vec<u8>) -> Result<(), Unsent> {
+    pub fn part(&self, part: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Unsent> {
         let full = |queue: &mut Queue| queue.state == State::Open && queue.bytes >= ROOM;
         let queue = self.0.changed.wait_while(self.lock(), full);
         let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
-        queue.part(bytes)?;
+        queue.part(part)?;
         self.0.changed.notify_all();
         Ok(())
     }
@@ -111,8 +111,8 @@ impl Outbox {
     ///
     /// # Errors
     /// If nothing is sent any more.
-    pub fn part_now(&self, bytes: Vec<u8>) -> Result<(), Unsent> {
-        self.lock().part(bytes)?;
+    pub fn part_now(&self, part: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Unsent> {
+        self.lock().part(part)?;
         self.0.changed.notify_all();
         Ok(())
     }
@@ -180,12 +180,13 @@ impl Outbox {
 }
 
 impl Queue {
-    fn part(&mut self, bytes: Vec<u8>) -> Result<(), Unsent> {
+    fn part(&mut self, pieces: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Unsent> {
         if self.state != State::Open {
             return Err(Unsent::Gone);
         }
         self.encoder.count_part();
-        self.push(bytes);
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        pieces.for_each(|piece| self.push(piece));
         Ok(())
     }
 
@@ -210,10 +211,10 @@ mod tests {
     #[test]
     fn a_part_waits_for_room_and_a_message_does_not() {
         let outbox = Outbox::new();
-        outbox.part(vec![0; ROOM]).unwrap();
+        outbox.part([vec![0; ROOM]]).unwrap();
         outbox.message(&Message::Ping).unwrap();
         thread::scope(|scope| {
-            let waiter = scope.spawn(|| outbox.part(vec![1]));
+            let waiter = scope.spawn(|| outbox.part([vec![1]]));
             assert!(!waiter.is_finished());
             let first = outbox.next().unwrap();
             outbox.sent(first.len());
@@ -241,15 +242,15 @@ mod tests {
             writer.join().unwrap();
         });
         assert_eq!(outbox.message(&Message::Ping), Err(Unsent::Gone));
-        assert_eq!(outbox.part(vec![]), Err(Unsent::Gone));
+        assert_eq!(outbox.part([vec![]]), Err(Unsent::Gone));
     }
 
     #[test]
     fn closing_wakes_whoever_waits_for_room() {
         let outbox = Outbox::new();
-        outbox.part(vec![0; ROOM]).unwrap();
+        outbox.part([vec![0; ROOM]]).unwrap();
         thread::scope(|scope| {
-            let waiter = scope.spawn(|| outbox.part(vec![1]));
+            let waiter = scope.spawn(|| outbox.part([vec![1]]));
             outbox.close();
             assert_eq!(waiter.join().unwrap(), Err(Unsent::Gone));
         });

@@ -103,7 +103,7 @@ fn a_peer_that_does_not_read_stops_the_progress_and_can_be_left() {
     let (link, told) = link(socket, None);
     // Until the socket is full and the queue too: the thread that makes parts waits.
     let outbox = link.outbox().clone();
-    let maker = std::thread::spawn(move || while outbox.part(vec![0; 1 << 20]).is_ok() {});
+    let maker = std::thread::spawn(move || while outbox.part([vec![0; 1 << 20]]).is_ok() {});
     while !link.outbox().is_full() {
         told.recv_timeout(MINUTE).unwrap();
     }
@@ -118,7 +118,7 @@ fn a_limit_does_not_change_what_is_sent() {
     let (mut peer, socket) = UnixStream::pair().unwrap();
     let (link, _told) = link(socket, Some("100M".parse().unwrap()));
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
-    link.outbox().part(bytes.clone()).unwrap();
+    link.outbox().part([bytes.clone()]).unwrap();
     let mut came = vec![0; bytes.len()];
     peer.read_exact(&mut came).unwrap();
     assert_eq!(came, bytes);

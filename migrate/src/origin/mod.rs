@@ -8,6 +8,7 @@ mod snapshot;
 use snapfmt::Digest;
 use snapfmt::part::config::ConfigText;
 use snapfmt::part::device::RecordId;
+use snapfmt::part::stream::Outgoing;
 use snapfmt::part::vm::Vm;
 
 pub use self::snapshot::{Form, Snapshot};
@@ -15,12 +16,11 @@ use crate::core::Blocks;
 
 /// Takes the parts of a stream.
 pub trait PartSink {
-    /// Takes one: its frame digest, the bytes of its payload, and itself. It may wait until there
-    /// is room.
+    /// Takes one. It may wait until there is room.
     ///
     /// # Errors
     /// If nobody wants parts any more.
-    fn part(&mut self, frame: Digest, stored: u64, bytes: Vec<u8>) -> anyhow::Result<()>;
+    fn part(&mut self, part: Outgoing<'static>) -> anyhow::Result<()>;
 
     /// So many bytes of memory are done, sent or not.
     fn scanned(&mut self, _bytes: u64) {}

@@ -87,25 +87,8 @@ impl Snapshot {
     }
 }
 
-/// A part as it goes out.
-struct Sealed {
-    frame: Digest,
-    stored: u64,
-    bytes: Vec<u8>,
-}
-
-impl Sealed {
-    fn new(part: Encoded<'_>) -> Result<Self, snapfmt::Fault> {
-        let part = Outgoing::new(part)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(part.length()).unwrap_or(0));
-        part.append(&mut bytes);
-        Ok(Self { frame: part.digest(), stored: part.stored(), bytes })
-    }
-}
-
 fn give(out: &mut dyn PartSink, part: Encoded<'_>) -> anyhow::Result<()> {
-    let Sealed { frame, stored, bytes } = Sealed::new(part)?;
-    out.part(frame, stored, bytes)
+    out.part(Outgoing::new(part)?.into_owned())
 }
 
 impl Origin for Snapshot {
@@ -187,8 +170,8 @@ impl Origin for Snapshot {
             let take = |sent: anyhow::Result<Sent>| {
                 let Sent { gpa, size, root, part } = sent?;
                 tree.block(gpa, size, root);
-                if let Some(Sealed { frame, stored, bytes }) = part {
-                    out.part(frame, stored, bytes)?;
+                if let Some(part) = part {
+                    out.part(part)?;
                 }
                 let end = gpa.saturating_add(size);
                 out.scanned(map.pages(done, end).saturating_mul(PAGE));
@@ -270,7 +253,7 @@ struct Sent {
     gpa: u64,
     size: u64,
     root: Digest,
-    part: Option<Sealed>,
+    part: Option<Outgoing<'static>>,
 }
 
 fn send(
@@ -297,8 +280,8 @@ fn send(
         return Ok(Sent { gpa, size, root, part: None });
     }
     let change = delta::name(map, (gpa, size), &named, &leaves, &mut side)?;
-    let (part, _) = Extent::encode_change(&change, map, form)?;
-    Ok(Sent { gpa, size, root, part: Some(Sealed::new(part)?) })
+    let (part, _) = Extent::encode_change_owned(change, map, form)?;
+    Ok(Sent { gpa, size, root, part: Some(Outgoing::new(part)?) })
 }
 
 /// The subtree root of `size` bytes at `gpa`, whose leaves begin at number `from`.

@@ -46,6 +46,14 @@ impl<'a> Outgoing<'a> {
         [&self.frame, &self.part.nvlist, &self.part.payload, padding]
     }
 
+    /// Its bytes in as few pieces, of which the payload is not copied if it is owned.
+    #[must_use]
+    pub fn into_pieces(self) -> [Vec<u8>; 3] {
+        let Self { part, frame, padding, .. } = self;
+        let padding = ZEROS.get(..padding).unwrap_or_default();
+        [[&frame, part.nvlist.as_slice()].concat(), part.payload.into_owned(), padding.to_vec()]
+    }
+
     /// Its bytes, copied behind what `out` holds.
     pub fn append(&self, out: &mut Vec<u8>) {
         out.extend(self.pieces().into_iter().flatten());

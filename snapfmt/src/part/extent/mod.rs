@@ -144,23 +144,22 @@ impl Extent {
         container: impl Into<Container>,
     ) -> Result<(Encoded<'a>, Digest), Fault> {
         let form = container.into();
-        let Change { gpa, size, data, zero, leaves, .. } = change;
-        let head = unsealed(*gpa, *size, data.clone(), Some(zero.clone()), map)?;
-        let head = Head { leaves: leaves.clone(), ..head };
-        let root = head.made_root(map, Rest::Inherited);
-        let mixed = match &change.xor {
-            Some(xor) => codec::compress(&change.mixed, form.compression)?.map(|s| (s, xor)),
-            None => None,
-        };
-        // Differences are only worth it compressed; what does not shrink with them may without.
-        let (stored, xor) = match mixed {
-            Some((stored, xor)) => (Some(stored), Some(xor.clone())),
-            None if data.count() == 0 => (None, None),
-            None => (codec::compress(&change.pages, form.compression)?, None),
-        };
-        let head = Head { compressed: stored.is_some(), root, xor, ..head };
-        head.bitmaps(map, Rest::Inherited)?;
-        Ok((seal(&head, stored, Cow::Borrowed(&change.pages), form)?, root))
+        let (head, stored) = changed(change, map, form)?;
+        Ok((seal(&head, stored, change.pages.as_slice().into(), form)?, head.root))
+    }
+
+    /// The same of a change that is needed no more: raw pages are not copied.
+    ///
+    /// # Errors
+    /// A breach of §6.2 or §13.2.
+    pub fn encode_change_owned(
+        change: Change,
+        map: &MemoryMap,
+        container: impl Into<Container>,
+    ) -> Result<(Encoded<'static>, Digest), Fault> {
+        let form = container.into();
+        let (head, stored) = changed(&change, map, form)?;
+        Ok((seal(&head, stored, change.pages.into(), form)?, head.root))
     }
 
     /// Reads the part of a full file, decodes its pages and checks each against its leaf.
@@ -229,6 +228,31 @@ impl Extent {
         let (block, place) = (&self.block, (part.offset(), part.length(), part.digest()));
         MapEntry::of((block.gpa, block.size), (block.data.count(), 0), self.root, place)
     }
+}
+
+/// What is said of a change, and its payload if that is not its pages as they are.
+fn changed(
+    change: &Change,
+    map: &MemoryMap,
+    form: Container,
+) -> Result<(Head, Option<Vec<u8>>), Fault> {
+    let Change { gpa, size, data, zero, leaves, .. } = change;
+    let head = unsealed(*gpa, *size, data.clone(), Some(zero.clone()), map)?;
+    let head = Head { leaves: leaves.clone(), ..head };
+    let root = head.made_root(map, Rest::Inherited);
+    let mixed = match &change.xor {
+        Some(xor) => codec::compress(&change.mixed, form.compression)?.map(|s| (s, xor)),
+        None => None,
+    };
+    // Differences are only worth it compressed; what does not shrink with them may without.
+    let (stored, xor) = match mixed {
+        Some((stored, xor)) => (Some(stored), Some(xor.clone())),
+        None if data.count() == 0 => (None, None),
+        None => (codec::compress(&change.pages, form.compression)?, None),
+    };
+    let head = Head { compressed: stored.is_some(), root, xor, ..head };
+    head.bitmaps(map, Rest::Inherited)?;
+    Ok((head, stored))
 }
 
 /// A checked head that lacks root and encoding.
