@@ -120,12 +120,13 @@ impl Image {
         options_of_file.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options_of_file.open(dir.ram());
         let file = file.map_err(|error| cannot("open", &dir.ram(), &error))?;
+        let is_new = file.metadata().is_ok_and(|data| data.len() == 0);
         let sized = file.set_len(vm.memory.size());
         sized.map_err(|error| cannot("make room in", &dir.ram(), &error))?;
         dir.sync()?;
         let shared = Shared { ram: Ram { file, layout }, map: vm.memory.clone() };
         let rewritten = note.doubtful.then_some(&shared.ram);
-        let table = held(&dir, vm, &options, rewritten)?;
+        let table = if is_new { empty(vm)? } else { held(&dir, vm, &options, rewritten)? };
         let shared = Arc::new(shared);
         let workers = Workers::start(options.threads, &shared)?;
         let (vm, gathered) = (vm.clone(), Gathered::default());
@@ -341,11 +342,16 @@ fn make_way(dir: &Dir, note: Note, discard: bool) -> Result<Note, Trouble> {
     Ok(note)
 }
 
+/// What is known of memory that is all zero.
+fn empty(vm: &Vm) -> Result<Table, Trouble> {
+    let words = || trouble(Code::Room, "the machine has more memory than can be kept track of");
+    Table::new(vm.memory.clone()).ok_or_else(words)
+}
+
 /// Reads and hashes what the RAM file holds, holes too: no file system is asked what it has not
 /// written yet. It is written again, if that is wanted.
 fn held(dir: &Dir, vm: &Vm, options: &Options, rewritten: Option<&Ram>) -> Result<Table, Trouble> {
-    let words = || trouble(Code::Room, "the machine has more memory than can be kept track of");
-    let mut table = Table::new(vm.memory.clone()).ok_or_else(words)?;
+    let mut table = empty(vm)?;
     let stop = &options.stop;
     let mut hash = || -> anyhow::Result<()> {
         let file = Input::open(&dir.ram(), stop)?.into_file()?;
