@@ -3,7 +3,7 @@
 
 // Helpers of tests fail as tests do.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod link;
 mod migrate;
