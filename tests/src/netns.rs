@@ -122,7 +122,7 @@ impl Link {
             let Host { device, address, .. } = host;
             host.must("ip", "link set lo up", "");
             host.must("ip", &format!("address add {address}/24 dev {device}"), "");
-            // Rates and losses are of packets, and not of the large ones that a system makes of them.
+            // Rates and losses are of packets, not of the large ones that a system makes of them.
             host.must("ip", &format!("link set {device} gso_max_segs 1 up"), "");
             let rate = shape.rate;
             let queue = format!("root tbf rate {rate}bit burst 16kb latency 50ms");

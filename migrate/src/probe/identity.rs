@@ -1,7 +1,7 @@
 //! What tells that two hosts see the same disk.
 //!
-//! Device numbers and names are a host's own. What a disk says of itself is not: its world wide name,
-//! or the serial number of a LUN, which iSCSI and Fibre Channel give to every host alike.
+//! Device numbers and names are a host's own. What a disk says of itself is not: its world wide
+//! name, or the serial number of a LUN, which iSCSI and Fibre Channel give to every host alike.
 //!
 //! | identity | where from |
 //! |---|---|

@@ -5,9 +5,9 @@
 //!   memory, room, bhyve ────────────┼──▶ Host
 //!   disks: size and identity ───────┘
 //! ```
-//! Looks and changes nothing. What cannot be found out is left open, and may then fail. Paths that a
-//! peer sends are not looked at: a host tells of disks that its own words name, and of those that it
-//! has.
+//! Looks and changes nothing. What cannot be found out is left open, and may then fail. Paths that
+//! a peer sends are not looked at: a host tells of disks that its own words name, and of those that
+//! it has.
 
 mod disks;
 mod identity;
@@ -60,8 +60,8 @@ fn bounded(disks: impl Iterator<Item = Disk>) -> Vec<Disk> {
     kept
 }
 
-/// bhyve comes with FreeBSD and has no version but that of what is installed of it; the kernel's may
-/// be another, and is a fact of its own.
+/// bhyve comes with FreeBSD and has no version but that of what is installed of it; the kernel's
+/// may be another, and is a fact of its own.
 fn bhyve(system: &dyn System) -> Option<String> {
     let version = system.ask("/bin/freebsd-version", &["-u"]).ok()?;
     Some(version.trim().to_owned()).filter(|version| !version.is_empty())

@@ -39,8 +39,8 @@ fn freebsd(line: &str) -> Option<Mount> {
     Some(Mount { place: place.into(), kind, source })
 }
 
-/// `36 35 0:32 / /mnt rw shared:1 - nfs server:/vm rw`: see proc(5). What is mounted may be less than
-/// all of the source.
+/// `36 35 0:32 / /mnt rw shared:1 - nfs server:/vm rw`: see proc(5). What is mounted may be less
+/// than all of the source.
 fn linux(line: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
     let mut before = before.split(' ').skip(3).map(unescaped);

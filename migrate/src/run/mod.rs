@@ -8,8 +8,9 @@
 //!   Script ──▶ hook ──▶ done, or why not        fencing; stopping a supervisor
 //! ```
 //! A wrong "never ran" lets a second copy of the VM run. So it is said only where it is proved: the
-//! command was not executed at all, or it ended with an exit code that a person declared to mean so,
-//! and left no process behind. All else that is not seen to run is unknown, which a person decides.
+//! command was not executed at all, or it ended with an exit code that a person declared to mean
+//! so, and left no process behind. All else that is not seen to run is unknown, which a person
+//! decides.
 
 mod hook;
 mod ready;

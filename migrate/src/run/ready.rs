@@ -20,8 +20,8 @@ pub enum Ready {
     Socket(PathBuf),
     /// A command ends with 0.
     Command(Script),
-    /// The start command has been at work for so long. It shows less than the others: a command that
-    /// loads for longer would be taken to run.
+    /// The start command has been at work for so long. It shows less than the others: a command
+    /// that loads for longer would be taken to run.
     Lives(Duration),
 }
 

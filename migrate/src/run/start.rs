@@ -18,8 +18,8 @@ const LOOKUP: Duration = Duration::from_secs(10);
 
 /// What a person declares of a command's exit codes.
 ///
-/// bhyve's do not serve by themselves: 1 is a guest that powered off as well as a snapshot that could
-/// not be loaded. 65 is only the latter, in FreeBSD 14 and later.
+/// bhyve's do not serve by themselves: 1 is a guest that powered off as well as a snapshot that
+/// could not be loaded. 65 is only the latter, in FreeBSD 14 and later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     /// With these, no virtual CPU ever ran.

@@ -2,8 +2,8 @@
 //!
 //! bhyve ends with 0 when its guest reboots, and also after a suspend. What waits for that end to
 //! start the guest again then makes a second copy on the same disks, which no journal can prevent
-//! (`spec/handover.md` §7.1). So such things are looked for on the source, and without a command that
-//! stops them a VM is not moved.
+//! (`spec/handover.md` §7.1). So such things are looked for on the source, and without a command
+//! that stops them a VM is not moved.
 //!
 //! | found | by |
 //! |---|---|

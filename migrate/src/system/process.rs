@@ -1,7 +1,7 @@
 //! Processes that are started and watched, and the time that passes meanwhile.
 //!
-//! A process that is started gets a process group of its own and an empty stdin: Ctrl-C at a terminal
-//! does not end it, and it can be ended with all that it started.
+//! A process that is started gets a process group of its own and an empty stdin: Ctrl-C at a
+//! terminal does not end it, and it can be ended with all that it started.
 
 use std::fmt;
 use std::fs::File;
