@@ -153,8 +153,8 @@ pub fn pair(first: u8, messages: [&[u8]; 2]) -> [Digest; 2] {
     })
 }
 
-/// What is left of a message of `len` bytes behind its whole blocks, padded (FIPS 180-4, 5.1.1), and
-/// how many blocks that is.
+/// What is left of a message of `len` bytes behind its whole blocks, padded (FIPS 180-4, 5.1.1),
+/// and how many blocks that is.
 fn last(rest: &[u8], len: usize) -> ([[u8; BLOCK]; 2], usize) {
     let mut blocks = [[0; BLOCK]; 2];
     let count = if rest.len() < BLOCK - 8 { 1 } else { 2 };

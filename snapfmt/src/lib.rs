@@ -31,8 +31,8 @@
 //!
 //! The crate does no I/O of its own: it reads through [`std::io::Read`] and [`read::ReadAt`], and
 //! writes by appending to a buffer. It has no clock, no threads, no random numbers and no `unsafe`.
-//! Who has threads lets them do what takes long: a writer's [`write::Encoder`] makes parts of memory
-//! on any of them, and [`read::WalkAhead`] gives out parts of memory to be opened.
+//! Who has threads lets them do what takes long: a writer's [`write::Encoder`] makes parts of
+//! memory on any of them, and [`read::WalkAhead`] gives out parts of memory to be opened.
 //!
 //! # What its types promise
 //!

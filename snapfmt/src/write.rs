@@ -344,8 +344,8 @@ impl MemoryWriter {
         self.0.sink.extent(&part.0, out)
     }
 
-    /// As [`append`](Self::append), without a copy of the pages: appends what comes before them, and
-    /// gives what follows, which is for the caller to write behind that.
+    /// As [`append`](Self::append), without a copy of the pages: appends what comes before them,
+    /// and gives what follows, which is for the caller to write behind that.
     ///
     /// # Errors
     /// Blocks that do not ascend.

@@ -3,8 +3,8 @@
 //! One thread, the caller's, finds the jobs and takes the results; the others work. No more than a
 //! few jobs are under way at once, so that memory is bounded by their size and number.
 //!
-//! [`in_order`] is for callers that can say by themselves what the jobs are, and what to do with the
-//! results; [`run`] for those in which one depends on the other.
+//! [`in_order`] is for callers that can say by themselves what the jobs are, and what to do with
+//! the results; [`run`] for those in which one depends on the other.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -29,7 +29,7 @@ pub fn leaf(page: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// The leaves of pages of RAM, one for each, in two thirds of the time that [`leaf`] takes for them.
+/// The leaves of pages of RAM, one for each, in two thirds of the time that [`leaf`] takes.
 pub fn leaves<'a>(pages: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Digest> {
     let (mut pages, mut second) = (pages, None);
     std::iter::from_fn(move || {

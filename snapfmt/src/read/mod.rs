@@ -1,10 +1,10 @@
 //! The readers: bytes in, verified values out.
 //!
-//! [`Walk`] reads a file once from front to back, without I/O of its own, and [`WalkAhead`] does with
-//! extents opened elsewhere; [`Seeker`] goes straight
-//! to what it wants in anything that can be read at an offset; [`Chain`] reads a full file and the
-//! deltas over it side by side. All open parts through one gate,
-//! [`Intact`](crate::part::Intact), and compare what they read with one ledger.
+//! [`Walk`] reads a file once from front to back, without I/O of its own, and [`WalkAhead`] does
+//! with extents opened elsewhere; [`Seeker`] goes straight to what it wants in anything that can be
+//! read at an offset; [`Chain`] reads a full file and the deltas over it side by side. All open
+//! parts through one gate, [`Intact`](crate::part::Intact), and compare what they read with one
+//! ledger.
 
 mod ahead;
 pub mod chain;

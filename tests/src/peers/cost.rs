@@ -27,8 +27,8 @@ pub struct Cost {
     pub memory: Option<u64>,
 }
 
-/// Runs a command in a process of its own that looks what it took: the peak that the system tells of
-/// is that of all children so far.
+/// Runs a command in a process of its own that looks what it took: the peak that the system tells
+/// of is that of all children so far.
 ///
 /// # Errors
 /// A command that cannot be run, or says no.
