@@ -85,6 +85,7 @@ fn an_empty_bitmap_of_differences_is_told_from_one_of_pages_without_data() {
         Extent::encode_change(&change, &map, stream(Compression::Zstd(1), true)).unwrap();
     let part = received(&part, None);
     let head = DeltaExtent::open(&part, &map).unwrap().head().clone();
+    assert_eq!((head.gpa(), head.size()), (0, SIZE));
     assert_eq!(head.bitmaps(&map, Rest::Inherited), Ok(()));
     let mut beside = Bitmap::new(16);
     beside.set(4);

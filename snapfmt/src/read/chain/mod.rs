@@ -246,3 +246,17 @@ impl<S: ReadAt> Link<S> {
         same(what, index, seen, rule).map_err(|fault| self.seeker.wrong(fault).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_chain_names_its_file_and_has_its_cause() {
+        let error = Fault::Truncated { wanted: 1, left: 0 }.at(7).within(Section::Header).into();
+        let error = ChainError { link: 2, error };
+        assert!(error.to_string().starts_with("file 3 of the chain: "), "{error}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(cause, Some(error.error.to_string()));
+    }
+}
