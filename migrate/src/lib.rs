@@ -16,8 +16,8 @@
 //! `facts` beside it. None of these does I/O, has a clock or draws random numbers;
 //! [`journal::File`] is the only thing among them that touches a disk. Around them `origin` and
 //! `image` read and write snapshots, with the readers of `snaptool`; `probe`, `supervisor` and
-//! `run` look at this host and start VMs on it; and `bhyve` talks to a hypervisor: as it is, or with
-//! the primitives of `spec/bhyve-primitives.md`.
+//! `run` look at this host and start VMs on it; and `bhyve` talks to a hypervisor: as it is, or
+//! with the primitives of `spec/bhyve-primitives.md`.
 //!
 //! Outermost are `transport`, where a stream goes; `link`, one connection as two threads; `driver`,
 //! which runs the machines; and `cmd`, the program.

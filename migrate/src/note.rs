@@ -30,8 +30,8 @@ pub struct Note {
     pub vm: Vm,
     /// Where the peer is, at the source.
     pub peer: Option<String>,
-    /// At the target: a sync of memory has begun and, as far as is known, not ended well. What reads
-    /// as written may be on no disk, and no later sync would write it.
+    /// At the target: a sync of memory has begun and, as far as is known, not ended well. What
+    /// reads as written may be on no disk, and no later sync would write it.
     pub doubtful: bool,
 }
 

@@ -1,11 +1,9 @@
 //! Snapshot files of the device state of fixtures, or of what became of it, with memory of zeros.
 
 use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
 
 use snapfmt::Digest;
-use snapfmt::bhyve::{Files, Generation, Meta, RamLayout};
+use snapfmt::bhyve::{Generation, Meta, RamLayout};
 use snapfmt::layout::header::{DELTA, Header, Parent};
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::memory::tree::RootBuilder;
@@ -107,26 +105,4 @@ pub fn rings(text: &[u8], kern: &[u8]) -> Vec<(u64, Vec<u8>)> {
         }
     }
     rings
-}
-
-/// Guest RAM as three files in `dir`: linked or copied, with the device state of a fixture, and a
-/// `.meta` that fits its size. It is no state that a machine can be in.
-///
-/// # Errors
-/// Trouble with files.
-pub fn wrapped(ram: &Path, dir: &Path) -> io::Result<PathBuf> {
-    let base = dir.join("vm.ckp");
-    if fs::hard_link(ram, &base).is_err() {
-        fs::copy(ram, &base)?;
-    }
-    let (text, kern) = kern("amd-2cpu-linux");
-    let mut meta: serde_json::Value = serde_json::from_slice(&text)?;
-    let size = fs::metadata(&base)?.len();
-    if let Some(memsize) = meta.pointer_mut("/basic metadata/memsize") {
-        *memsize = size.into();
-    }
-    let files = Files::of(&base);
-    fs::write(&files.kern, kern)?;
-    fs::write(&files.meta, meta.to_string())?;
-    Ok(base)
 }

@@ -1,6 +1,13 @@
 //! What a source gives, a target keeps: parts straight from an origin to an image, without a
 //! connection.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail as the test may"
+)]
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

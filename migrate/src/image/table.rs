@@ -13,8 +13,8 @@ use crate::core::Blocks;
 use crate::grid::Grid;
 
 /// Bytes of a cell, the smallest block.
-const CELL: u64 = 64 << 10;
-const PAGES: usize = CELL as usize / PAGE;
+const CELL: u64 = (PAGES * PAGE) as u64;
+const PAGES: usize = 16;
 
 /// The leaves of a cell; nothing for a page that is zero or no RAM.
 #[derive(Clone, Debug)]

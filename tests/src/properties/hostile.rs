@@ -63,7 +63,7 @@ enum Who {
 /// What is under way to one side.
 #[derive(Clone, Debug)]
 enum Sent {
-    Message(Message),
+    Message(Box<Message>),
     Part(Vec<u8>),
 }
 
@@ -239,14 +239,14 @@ impl Talk {
                 continue;
             }
             for item in changed(item, u)? {
-                self.to_victim(item);
+                self.deliver(item);
             }
         }
         Ok(())
     }
 
     /// An item on its way through bytes.
-    fn to_victim(&mut self, item: Sent) {
+    fn deliver(&mut self, item: Sent) {
         let mut bytes = Vec::new();
         match item {
             Sent::Message(message) => {
@@ -267,7 +267,9 @@ impl Talk {
             rest = &rest[len..];
             match self.wire.1.filled(len) {
                 Ok(None) => {}
-                Ok(Some(Item::Message(message))) => self.hear(self.victim, Sent::Message(message)),
+                Ok(Some(Item::Message(message))) => {
+                    self.hear(self.victim, Sent::Message(message.into()))
+                }
                 Ok(Some(Item::Part(part))) => {
                     // A source is sent no parts, and its driver says so.
                     match self.victim {
@@ -292,8 +294,8 @@ impl Talk {
 
     fn hear(&mut self, who: Who, item: Sent) {
         match (who, item) {
-            (Who::Source, Sent::Message(message)) => self.source(SourceInput::Message(message)),
-            (Who::Target, Sent::Message(message)) => self.target(TargetInput::Message(message)),
+            (Who::Source, Sent::Message(message)) => self.source(SourceInput::Message(*message)),
+            (Who::Target, Sent::Message(message)) => self.target(TargetInput::Message(*message)),
             (Who::Target, Sent::Part(bytes)) => {
                 if let Some(part) = arrived(&bytes) {
                     self.target(TargetInput::Part(part));
@@ -316,7 +318,7 @@ impl Talk {
 
     fn do_source(&mut self, action: SourceAction) -> Option<SourceInput> {
         match action {
-            SourceAction::Send(message) => self.to_target.push_back(Sent::Message(message)),
+            SourceAction::Send(message) => self.to_target.push_back(Sent::Message(message.into())),
             SourceAction::Note { .. } => return Some(SourceInput::Noted),
             SourceAction::SendVm => {
                 let bytes = outgoing(vm().encode().unwrap()).2;
@@ -388,7 +390,7 @@ impl Talk {
 
     fn do_target(&mut self, action: TargetAction) -> Option<TargetInput> {
         match action {
-            TargetAction::Send(message) => self.to_source.push_back(Sent::Message(message)),
+            TargetAction::Send(message) => self.to_source.push_back(Sent::Message(message.into())),
             TargetAction::Open { vm, .. } => {
                 if vm.memory != map() {
                     return Some(TargetInput::Failed(trouble(Code::Room, "another machine")));
@@ -478,7 +480,7 @@ fn changed(item: Option<Sent>, u: &mut Unstructured<'_>) -> Result<Vec<Sent>> {
     if u.is_empty() || u.ratio(5, 6)? {
         return Ok(item.into_iter().collect());
     }
-    let said = |u: &mut Unstructured<'_>| Ok(Sent::Message(message(u)?.0));
+    let said = |u: &mut Unstructured<'_>| Ok(Sent::Message(message(u)?.0.into()));
     Ok(match (u.int_in_range(0..=6)?, item) {
         (0, _) => Vec::new(),
         (1, Some(item)) => vec![item.clone(), item],
@@ -488,7 +490,7 @@ fn changed(item: Option<Sent>, u: &mut Unstructured<'_>) -> Result<Vec<Sent>> {
             poke(&mut bytes, u)?;
             vec![Sent::Part(bytes)]
         }
-        (_, Some(Sent::Message(message))) => vec![Sent::Message(tweaked(message, u)?)],
+        (_, Some(Sent::Message(message))) => vec![Sent::Message(tweaked(*message, u)?.into())],
         (_, item) => item.into_iter().collect(),
     })
 }

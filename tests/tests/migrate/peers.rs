@@ -39,7 +39,7 @@ fn a_peer_that_says_nothing_is_left() {
 
 #[test]
 fn a_peer_that_drips_is_left() {
-    // A byte now and then is no item: the clock goes on. Each is sent when the one before was taken.
+    // A byte now and then is no item: the clock goes on. Each is sent when the last was taken.
     let world = World::small();
     let (child, mut socket) = target(&world, "300ms");
     let dripping = std::thread::spawn(move || {

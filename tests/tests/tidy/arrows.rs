@@ -371,7 +371,7 @@ fn arrows_between_modules_point_one_way() {
         let mut bad = Vec::new();
         let mut arrows = 0;
         for Source { path, text } in &sources {
-            let Ok(file) = path.strip_prefix(&folder) else { continue };
+            let Ok(file) = path.strip_prefix(folder) else { continue };
             let file = file.to_str().unwrap();
             for arrow in against(table, file, text) {
                 bad.push(format!("{}:{arrow}", path.display()));
