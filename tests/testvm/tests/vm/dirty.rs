@@ -16,6 +16,7 @@ fn is_named(log: &[u64], page: usize) -> bool {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn dirty_log_names_every_page_that_the_guest_wrote() {
     if skipped() {
         return;

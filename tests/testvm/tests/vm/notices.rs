@@ -38,6 +38,7 @@ fn page(machine: &Machine, gpa: u64) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_page_that_was_not_restored_is_noticed_by_the_guest() {
     if skipped() {
         return;
@@ -67,6 +68,7 @@ fn a_page_that_was_not_restored_is_noticed_by_the_guest() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_bit_of_memory_that_changed_is_noticed() {
     if skipped() {
         return;
@@ -156,6 +158,7 @@ fn changes() -> Vec<(String, Change)> {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_register_that_was_not_restored_is_noticed() {
     if skipped() {
         return;
@@ -183,6 +186,7 @@ fn a_register_that_was_not_restored_is_noticed() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_guest_that_lost_what_it_cannot_run_without_ends() {
     if skipped() {
         return;
@@ -208,6 +212,7 @@ fn a_guest_that_lost_what_it_cannot_run_without_ends() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_device_that_was_not_restored_is_noticed() {
     if skipped() {
         return;
@@ -232,6 +237,7 @@ fn a_device_that_was_not_restored_is_noticed() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn the_time_that_a_guest_did_not_run_is_measured_from_inside() {
     if skipped() {
         return;

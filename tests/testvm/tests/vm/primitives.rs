@@ -67,6 +67,7 @@ fn refused(process: &Process, request: Builder, folder: Option<&Path>, code: &st
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_guest_goes_on_from_memory_that_was_copied_while_it_ran() {
     if skipped() {
         return;
@@ -111,6 +112,7 @@ fn a_guest_goes_on_from_memory_that_was_copied_while_it_ran() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_suspended_guest_stays_so_until_it_is_told_otherwise() {
     if skipped() {
         return;
@@ -140,6 +142,7 @@ fn a_suspended_guest_stays_so_until_it_is_told_otherwise() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn what_is_refused_says_why_and_leaves_the_guest_as_it_was() {
     if skipped() {
         return;
@@ -173,6 +176,7 @@ fn what_is_refused_says_why_and_leaves_the_guest_as_it_was() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_stock_machine_passes_over_primitives() {
     if skipped() {
         return;

@@ -4,6 +4,7 @@ use crate::kit::{Process, beats, said, skipped, wait};
 use tempfile::tempdir;
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_suspended_guest_goes_on_where_it_was() {
     if skipped() {
         return;
@@ -32,6 +33,7 @@ fn a_suspended_guest_goes_on_where_it_was() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_checkpoint_leaves_the_guest_running_and_can_be_gone_on_from() {
     if skipped() {
         return;
@@ -54,6 +56,7 @@ fn a_checkpoint_leaves_the_guest_running_and_can_be_gone_on_from() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn what_is_no_request_disturbs_nobody() {
     if skipped() {
         return;
@@ -81,6 +84,7 @@ fn what_is_no_request_disturbs_nobody() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn files_that_cannot_be_written_leave_the_guest_running() {
     if skipped() {
         return;
@@ -97,6 +101,7 @@ fn files_that_cannot_be_written_leave_the_guest_running() {
 }
 
 #[test]
+#[ignore = "runs a guest on KVM: seconds, and now and then minutes"]
 fn a_snapshot_that_is_not_whole_is_not_started() {
     if skipped() {
         return;
