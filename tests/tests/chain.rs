@@ -261,7 +261,7 @@ fn a_delta_to_another_state_is_refused_before_a_page_is_read() {
     assert!(matches!(error.fault(), Fault::Disagree { rule: "§13.1.1", .. }), "{error}");
     // Nothing between the last record and INDEX was read, of either.
     let watched: Vec<_> = chain.iter().map(|file| Watched::new(file)).collect();
-    let refused = snapfmt::read::Chain::open(watched.iter(), |_, _| ());
+    let refused = Chain::open(watched.iter(), |_, _| ());
     assert!(refused.is_err());
     for (watched, file) in watched.iter().zip(&chain) {
         let seeker = snapfmt::read::Seeker::open(file.as_slice()).unwrap();
@@ -284,7 +284,7 @@ fn a_state_that_is_not_what_its_file_says_is_known_before_a_page_is_read() {
     let case = cases.iter().find(|case| case.what == "another memory root").unwrap();
     let files = [tests::spec_rules::chain(case.parent.unwrap()), vec![case.file.clone()]].concat();
     let watched: Vec<_> = files.iter().map(|file| Watched::new(file)).collect();
-    let chain = snapfmt::read::Chain::open(watched.iter(), |_, _| ()).unwrap();
+    let chain = Chain::open(watched.iter(), |_, _| ()).unwrap();
     let error = chain.contents().unwrap_err();
     assert_eq!(error.link, 1);
     assert!(error.to_string().contains("§7.1.3"), "{error}");
