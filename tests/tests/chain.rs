@@ -327,14 +327,6 @@ fn a_chain_has_up_to_1024_files() {
 }
 
 #[test]
-fn an_error_of_a_chain_names_its_file_and_has_its_cause() {
-    let error = open(&[]).err().unwrap();
-    assert!(error.to_string().starts_with("file 1 of the chain: "), "{error}");
-    let cause = std::error::Error::source(&error).unwrap();
-    assert_eq!(cause.to_string(), error.error.to_string());
-}
-
-#[test]
 fn an_area_of_several_blocks_has_the_pages_and_leaves_of_each() {
     let page = |byte| vec![byte; 4096];
     let pages = [(3, page(1)), (20, page(2)), (40, page(3))];

@@ -105,8 +105,9 @@ fn a_peer_that_does_not_read_stops_the_progress_and_can_be_left() {
     let outbox = link.outbox().clone();
     let maker = std::thread::spawn(move || while outbox.part([vec![0; 1 << 20]]).is_ok() {});
     while !link.outbox().is_full() {
-        told.recv_timeout(MINUTE).unwrap();
+        std::thread::yield_now();
     }
+    drop(told);
     assert!(!maker.is_finished());
     link.close(Duration::ZERO);
     maker.join().unwrap();

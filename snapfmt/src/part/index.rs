@@ -336,6 +336,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_listed_once_and_a_device_part_has_one() {
+        let read = |parts| Index::from_nvlist(index(parts, &[]).encode().unwrap().nvlist());
+        let device = || part(Kind::Device, 4096);
+        assert!(read(vec![device()]).is_ok());
+        let rule = |fault| matches!(fault, Fault::Value { rule: "§5.4.2", .. });
+        assert!(rule(read(vec![device(), device()]).unwrap_err()));
+        let without = PartRef { record: None, ..device() };
+        assert!(matches!(read(vec![without]), Err(Fault::Pair(_))));
+    }
+
+    #[test]
     fn an_index_lists_up_to_1090_parts() {
         let listed = |count: usize| {
             let parts = vec![part(Kind::Config, 4096); count];

@@ -101,6 +101,20 @@ mod tests {
             .number_array("len", [1 << 20, 1 << 16])
     }
 
+    #[test]
+    fn a_list_has_as_many_pairs_and_elements_as_its_limit_and_no_more() {
+        #[derive(Serialize)]
+        struct Texts {
+            texts: Vec<String>,
+        }
+        let packed = |count| pack(&Texts { texts: vec!["t".to_owned(); count] }).map(|_| ());
+        let limit = limits::SNAPSHOT_PAIRS;
+        assert_eq!(packed(limit - 1), Ok(()));
+        let what = "the number of pairs and elements in the nvlist";
+        let (found, limit) = (limit as u64 + 1, limit as u64);
+        assert_eq!(packed(limits::SNAPSHOT_PAIRS), Err(Fault::OverLimit { what, found, limit }));
+    }
+
     #[track_caller]
     fn assert_list(part: &Encoded<'_>, list: Builder) {
         let (found, wanted) = (part.nvlist(), list.pack().unwrap());

@@ -289,6 +289,22 @@ mod tests {
     }
 
     #[test]
+    fn widths_and_bulk_are_nothing_without_a_layout() {
+        let id = RecordId::of("kern_structs", "vm", b"x");
+        let read = |pair: Option<(&str, OwnedValue)>| {
+            let mut list = head::list(&id, false).unwrap();
+            pair.into_iter().for_each(|(name, value)| list.add(name, value).unwrap());
+            Head::parse(&list.pack().unwrap()).map(|head| head.fields.is_some())
+        };
+        assert_eq!(read(None), Ok(false));
+        for pair in
+            [("widths", OwnedValue::Binary(vec![8])), ("bulk", OwnedValue::NumberArray(vec![1]))]
+        {
+            assert!(matches!(read(Some(pair)), Err(Fault::Fields { rule: "§5.4.8", .. })));
+        }
+    }
+
+    #[test]
     fn all_bulk_together_is_as_long_as_a_record_and_no_longer() {
         let bulk = vec![0; usize::try_from(limits::RECORD).unwrap()];
         let read = |chunks| {
@@ -319,7 +335,7 @@ mod tests {
             HeldFields { version: 3, ..held() },
             HeldFields { known: false, ..held() },
             HeldFields { widths: vec![8, 8], ..held() },
-            HeldFields { chunks: std::iter::once(4..9).collect(), ..held() },
+            HeldFields { chunks: vec![4..9, 21..22], ..held() },
             HeldFields { nvlist: other.pack().unwrap(), ..held() },
         ] {
             assert_ne!(held(), changed);
