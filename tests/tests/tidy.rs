@@ -123,12 +123,12 @@ const UNSAFE: [&str; 9] = [
     "migrate/src/bhyve/vmm/device.rs",
     "migrate/src/bhyve/vmm/mapping.rs",
     "tests/libnv/src/lib.rs",
+    "tests/tests/tidy.rs",
     "tests/testvm/src/guest/program.rs",
     "tests/testvm/src/kvm/kick.rs",
     "tests/testvm/src/kvm/ram.rs",
     "tests/testvm/src/kvm/vcpu.rs",
     "tests/testvm/src/kvm/vm.rs",
-    "tests/tests/tidy.rs",
 ];
 
 #[test]
