@@ -39,16 +39,31 @@ fn points(world: &World, side: &str) -> Vec<String> {
     list.lines().map(str::to_owned).collect()
 }
 
+const HEAD: &str = "| killed | at | source and target then | after the same commands |\n\
+                    |---|---|---|---|\n";
+
+/// The phase of either side, and whether it counts as owner.
+fn outcome(world: &World) -> String {
+    let side = |place: &str| {
+        let status = world.status(place);
+        let [phase, owner] = ["phase", "owner"].map(|key| status[key].as_str().map(str::to_owned));
+        let phase = phase.unwrap_or_else(|| "no journal".to_owned());
+        format!("{phase} ({})", owner.unwrap_or_else(|| "-".to_owned()))
+    };
+    format!("{}; {}", side("vm.ckp"), side("there"))
+}
+
 #[test]
 fn whoever_is_killed_at_whatever_step_the_same_commands_go_on_to_one_owner() {
     let world = World::small();
     let whole = attempt(&world, [None, None]);
     assert!(whole.iter().all(|ended| ended.code() == Some(0)), "{whole:?}");
-    let steps = ["source", "target"].map(|side| points(&world, side).len());
+    let steps = ["source", "target"].map(|side| points(&world, side));
     // SUSPENDED, HANDED-OVER, DONE; READY, OWNER, KEPT, SETTLED: three steps each.
-    assert_eq!(steps, [9, 12]);
-    for (side, count) in steps.into_iter().enumerate() {
-        for point in 0..count {
+    assert_eq!(steps.each_ref().map(Vec::len), [9, 12]);
+    let mut table = String::from(HEAD);
+    for (side, steps) in steps.iter().enumerate() {
+        for (point, step) in steps.iter().enumerate() {
             let world = World::small();
             let mut kills = [None, None];
             kills[side] = Some(point);
@@ -59,8 +74,11 @@ fn whoever_is_killed_at_whatever_step_the_same_commands_go_on_to_one_owner() {
             if !world.records("there").contains(&"OWNER") {
                 world.assert_not_startable();
             }
+            let left = outcome(&world);
             let again = attempt(&world, [None, None]);
             let said = format!("{side} {point}: {ended:?} then {again:?}");
+            let who = ["source", "target"][side];
+            table += &format!("| {who} | {step} | {left} | {} |\n", outcome(&world));
             assert_eq!(again[0].code(), Some(0), "{said}");
             world.assert_arrived();
             assert_eq!(world.status("vm.ckp")["owner"], "no", "{said}");
@@ -68,6 +86,7 @@ fn whoever_is_killed_at_whatever_step_the_same_commands_go_on_to_one_owner() {
             assert_eq!(world.status("there")["settled"], true, "{said}");
         }
     }
+    insta::assert_snapshot!("kept", table);
 }
 
 /// A guest that can be started once only, and what shows it.
@@ -79,15 +98,17 @@ fn a_target_that_starts_the_vm_is_killed_at_whatever_step_and_it_starts_once_at_
     let whole = attempt_with(&world, [None, None], &GUEST);
     assert!(whole.iter().all(|ended| ended.code() == Some(0)), "{whole:?}");
     // READY, OWNER, STARTING, RUNNING, SETTLED: three steps each.
-    let steps = points(&world, "target").len();
-    assert_eq!(steps, 15);
-    let mut asked = 0;
-    for point in 0..steps {
+    let steps = points(&world, "target");
+    assert_eq!(steps.len(), 15);
+    let (mut asked, mut table) = (0, String::from(HEAD));
+    for (point, step) in steps.iter().enumerate() {
         let world = World::small();
         let killed = attempt_with(&world, [None, Some(point)], &GUEST);
         assert_eq!(killed[1].status.signal(), Some(Signal::KILL.as_raw()), "{point}: {killed:?}");
+        let left = outcome(&world);
         let again = attempt_with(&world, [None, None], &GUEST);
         let said = format!("{point}: {killed:?} then {again:?}");
+        table += &format!("| target | {step} | {left} | {} |\n", outcome(&world));
         if world.status("there")["phase"] == "StartUnknown" {
             // A person looks.
             assert!(again.iter().all(|ended| ended.code() == Some(1)), "{said}");
@@ -113,6 +134,7 @@ fn a_target_that_starts_the_vm_is_killed_at_whatever_step_and_it_starts_once_at_
     }
     // After STARTING and before RUNNING was durable.
     assert!((2..=6).contains(&asked), "{asked}");
+    insta::assert_snapshot!("started", table);
 }
 
 #[test]
