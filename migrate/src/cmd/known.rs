@@ -76,8 +76,7 @@ pub(super) fn find(
     }
     let peer = peer.map_or("a target".to_owned(), |peer| text::one_line(&peer));
     if over && !asked.decides {
-        let refused = after(&before, states, &peer, asked.options)?;
-        if let Some(refused) = refused {
+        if let Some(refused) = after(&before, states, &peer, asked.options)? {
             return Ok(Err(refused));
         }
         if asked.options.anew {
@@ -115,7 +114,10 @@ fn after(
     options: &Sending,
 ) -> anyhow::Result<Option<Trouble>> {
     let phase = before.phase();
-    let same = states.same(before.identity().session)?;
+    let then = states.then(before.identity().session)?;
+    let same = then.as_ref().and_then(|then| states.is_now(then));
+    // The note may be about a later one.
+    let peer = then.as_ref().map_or(peer, |then| &then.peer);
     let went = matches!(phase, SourcePhase::Done | SourcePhase::Superseded);
     if options.anew {
         let stale = went && same == Some(true) && !options.peer_vm_is_gone;
@@ -195,6 +197,12 @@ pub(super) struct States {
     now: io::Result<String>,
 }
 
+/// How files looked, and where the VM went.
+struct Then {
+    looked: String,
+    peer: String,
+}
+
 /// No more is read of the file, and no more kept in it.
 const MOST: usize = 16 << 10;
 
@@ -209,10 +217,25 @@ impl States {
     /// # Errors
     /// Trouble with reading.
     pub(super) fn same(&self, session: Session) -> anyhow::Result<Option<bool>> {
+        Ok(self.then(session)?.and_then(|then| self.is_now(&then)))
+    }
+
+    fn is_now(&self, then: &Then) -> Option<bool> {
+        self.now.as_ref().ok().map(|now| then.looked == *now)
+    }
+
+    /// What is remembered of that hand-over.
+    fn then(&self, session: Session) -> anyhow::Result<Option<Then>> {
         let (lines, key) = (self.read()?, session.to_string());
-        let now = self.now.as_ref().ok();
-        let then = lines.iter().rev().find_map(|line| line.strip_prefix(&key)?.strip_prefix(' '));
-        Ok(then.zip(now).map(|(then, now)| then == now))
+        let found = lines.iter().rev().find_map(|line| {
+            let mut words = line.splitn(4, ' ');
+            let mut word = || words.next();
+            let ours = word()? == key;
+            let (ram, kern, peer) = (word()?, word()?, word()?);
+            let then = Then { looked: format!("{ram} {kern}"), peer: text::one_line(peer) };
+            ours.then_some(then)
+        });
+        Ok(found)
     }
 
     fn read(&self) -> anyhow::Result<Vec<String>> {
@@ -230,10 +253,10 @@ impl States {
     ///
     /// # Errors
     /// If that is not possible.
-    pub(super) fn write(&self, session: Session) -> anyhow::Result<()> {
+    pub(super) fn write(&self, session: Session, peer: &str) -> anyhow::Result<()> {
         let Ok(now) = &self.now else { return Ok(()) };
         let mut lines = self.read()?;
-        lines.push(format!("{session} {now}"));
+        lines.push(format!("{session} {now} {}", text::one_line(peer)));
         let mut left = MOST;
         let fits = |line: &&String| {
             left = left.saturating_sub(line.len() + 1);
@@ -308,16 +331,18 @@ mod tests {
         let same = |session| States::of(&source, &place).same(session).unwrap();
         fs::write(&source, "one").unwrap();
         assert_eq!(same(first), None);
-        States::of(&source, &place).write(first).unwrap();
+        States::of(&source, &place).write(first, "unix:a b").unwrap();
         assert_eq!((same(first), same(second)), (Some(true), None));
+        let then = States::of(&source, &place).then(first).unwrap();
+        assert_eq!(then.map(|then| then.peer).as_deref(), Some("unix:a b"));
         fs::write(&source, "other").unwrap();
-        States::of(&source, &place).write(second).unwrap();
+        States::of(&source, &place).write(second, "-").unwrap();
         assert_eq!((same(first), same(second)), (Some(false), Some(true)));
         fs::write(dir.join("vm.ckp.kern"), "state").unwrap();
         assert_eq!(same(second), Some(false));
         // However many there were, the last ones are known.
         for _ in 0..400 {
-            States::of(&source, &place).write(second).unwrap();
+            States::of(&source, &place).write(second, "-").unwrap();
         }
         assert_eq!((same(first), same(second)), (None, Some(true)));
         fs::remove_dir_all(&dir).unwrap();

@@ -183,9 +183,10 @@ pub(super) fn hand_over(
         back: decision == Some(Resolve::Back),
         gone: if options.peer_vm_is_gone { Vec::new() } else { known::gone(&records) },
     };
+    let same = states.same(migration.session)?;
     if !begun {
-        states.write(migration.session)?;
-    } else if !known.over && states.same(migration.session)? == Some(false) {
+        states.write(migration.session, &dest.to_string())?;
+    } else if !known.over && same == Some(false) {
         exit::warn(&format!("{name} has changed; what was offered is what is handed over"));
     }
     let note = note(&migration, dest, &place);
@@ -214,12 +215,16 @@ pub(super) fn hand_over(
     drop(shown);
     if ended.outcome == Outcome::Done && !options.quiet {
         let (sent, age) = (text::size(sent), text::duration(age));
-        exit::note(&match known.over {
-            true => format!(
+        exit::note(&match (known.over, same) {
+            (true, Some(true)) => format!(
                 "{name} was handed over before, and the target knows that now; the file looks \
                  unchanged since, and was not read"
             ),
-            false => {
+            (true, _) => format!(
+                "{name} was handed over before, and the target knows that now; whether the file \
+                 is what was handed over was not looked at"
+            ),
+            (false, _) => {
                 format!("{name} is handed over: {sent} in {age}; keep it until the VM runs well")
             }
         });

@@ -134,6 +134,7 @@ fn the_owners_only_copy_is_not_discarded() {
     assert_eq!(kept.code(), Some(2), "{kept:?}");
     assert!(kept.stderr.contains("this is its owner's copy"), "{kept:?}");
     world.assert_arrived();
+    assert_eq!(world.status("there")["phase"], "Kept");
     // Another VM's source is not told to discard it either.
     let server = world.serve("");
     run_on(&world);
@@ -142,6 +143,22 @@ fn the_owners_only_copy_is_not_discarded() {
     assert!(!sent.stderr.contains("iscard"), "{sent:?}");
     assert!(sent.stderr.contains("name another directory"), "{sent:?}");
     server.kill();
+}
+
+#[test]
+fn a_claimed_vm_is_not_discarded() {
+    let world = World::small();
+    let server = world.serve("--once");
+    let mut sender = world.command(&format!("send vm.ckp unix:door {PATIENT}"));
+    sender.env("MIGRATE_POINTS", world.bench.path("points")).env("MIGRATE_KILL", "5");
+    assert_eq!(Ended::of(sender).code(), None);
+    server.wait();
+    let claim = world.run("resolve there claim --peer-is-off");
+    assert_eq!(claim.code(), Some(0), "{claim:?}");
+    let claimed = world.run(&format!("recv there --listen unix:door --discard {PATIENT}"));
+    assert_eq!(claimed.code(), Some(2), "{claimed:?}");
+    assert!(claimed.stderr.contains("this is its owner's copy"), "{claimed:?}");
+    world.assert_arrived();
 }
 
 #[test]
@@ -174,6 +191,7 @@ fn what_was_handed_over_does_not_go_to_a_second_target() {
     world.bench.write("vm.ckp", bytes);
     refused(&world.send(""), "another state than what was handed over to unix:door");
     refused(&world.run(&line), "this very state was handed over before");
+    refused(&world.send(""), "another state than what was handed over to unix:door");
     assert_eq!(world.records("two"), [""; 0]);
     assert_eq!(world.records("vm.ckp.migrate"), ["SUSPENDED", "HANDED-OVER", "DONE"]);
     let sent = world.run(&format!("{line} --peer-vm-is-gone"));
