@@ -145,8 +145,9 @@ pub(super) fn hand_over(
     let origin = open(source, &options.places, &options.making, dest, stop)?;
     let facts = facts(source, origin.as_ref())?;
     let place = Place::of_source(source);
-    let first = place.look()?.is_empty();
-    if first && let Some(refused) = known::not_ours(source)? {
+    if place.look()?.is_empty()
+        && let Some(refused) = known::not_ours(source)?
+    {
         return refuse(refused);
     }
     place.make()?;
@@ -214,25 +215,23 @@ pub(super) fn hand_over(
     let age = shown.age();
     drop(shown);
     if ended.outcome == Outcome::Done && !options.quiet {
-        let (sent, age) = (text::size(sent), text::duration(age));
-        exit::note(&match (known.over, same) {
-            (true, Some(true)) => format!(
-                "{name} was handed over before, and the target knows that now; the file looks \
-                 unchanged since, and was not read"
-            ),
-            (true, _) => format!(
-                "{name} was handed over before, and the target knows that now; whether the file \
-                 is what was handed over was not looked at"
-            ),
-            (false, _) => {
-                format!("{name} is handed over: {sent} in {age}; keep it until the VM runs well")
-            }
-        });
+        let amount = format!("{} in {}", text::size(sent), text::duration(age));
+        exit::note(&done(&name, known.over.then_some(same), &amount));
     }
     let came_back = ended.outcome == Outcome::Back;
     let answered = answer(ended, side, options.reach.timeout.0, stop)?;
     // That is what was wanted.
     Ok(if came_back && decision == Some(Resolve::Back) { Answer::Yes } else { answered })
+}
+
+/// What was done, of a hand-over that was over before if anything is said of its files.
+fn done(name: &str, before: Option<Option<bool>>, amount: &str) -> String {
+    let known = format!("{name} was handed over before, and the target knows that now");
+    match before {
+        None => format!("{name} is handed over: {amount}; keep it until the VM runs well"),
+        Some(Some(true)) => format!("{known}; the file looks unchanged since, and was not read"),
+        Some(_) => format!("{known}; whether the file is what was handed over was not looked at"),
+    }
 }
 
 fn refuse(trouble: Trouble) -> anyhow::Result<Answer> {
