@@ -424,7 +424,7 @@ impl Source {
             if migration.gone.contains(&content) {
                 let words = "this very state was handed over before: what is here is a stale copy";
                 let hint =
-                    "the VM has run elsewhere since, or may have; send a newer snapshot of it";
+                    "send a newer snapshot; `--peer-vm-is-gone` if the VM is lost for certain";
                 return self.stop(hinted(Code::Content, words, hint), out);
             }
             match handover::Source::begin(identity, migration.handover.as_ref()) {
