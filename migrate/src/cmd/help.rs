@@ -12,8 +12,16 @@ what was promised: keep it until the VM runs where it should.
 Pages are compressed by zstd unless the connection is local: a Unix socket, or TCP on this machine,
 carries more than zstd can make. --compress decides otherwise.
 
+--run is for the way back: it starts the VM here if that comes back. At the target `migrate recv`
+starts it; what ssh starts there is told from here, by --remote-run and --recv-arg.
+
+What was handed over is a stale copy from then on. The same command only tells the target so once
+more; a newer snapshot under the same name wants --anew, and the same state is refused.
+
 Examples:
   migrate send vm.ckp ssh://root@there/vm/guest         three files, or a snapshot file
+  migrate send vm.ckp ssh://root@there/vm/guest --remote-run 'bhyve -r {} ... guest' \
+      --recv-arg=--ready=socket:/var/run/bhyve/guest
   migrate send vm.snap unix:/run/guest.sock --limit 200M
   migrate send vm.snap file:guest.copy                  a copy; nothing is handed over
   migrate send vm.snap - | ssh there migrate recv /vm/guest";
@@ -63,6 +71,9 @@ Exit status:
   0  done
   1  no: it would not be safe, or cannot be now; nothing has changed
   2  trouble: usage, files, a connection that was lost
+`back` believes a target that it knows nothing of the hand-over only where that was sent to, and
+runs --run once the VM is back. --fence runs COMMAND only if nothing else is in a claim's way.
+
 What is decided is written into the journal, and the other side is told when both meet again.
 
 Examples:

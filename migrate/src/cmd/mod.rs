@@ -1,6 +1,7 @@
 //! One module per command, and what they share.
 
 mod help;
+mod known;
 pub mod man;
 pub mod options;
 pub mod plan;

@@ -106,7 +106,7 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
         let ended = run_until_stopped(&mut driver, stop, |driver| driver.run(connection))?;
         drop(driver);
         if ended.outcome != Outcome::Done {
-            return answer(ended, Side::Source(None, &name), timeout, stop);
+            return answer(ended, Side::Asking(&name), timeout, stop);
         }
         found.findings = shown.report.take().map(|report| report.findings).unwrap_or_default();
     }

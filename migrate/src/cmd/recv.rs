@@ -17,16 +17,14 @@ use tracing::{info, warn};
 use super::PRODUCER;
 use super::help;
 use super::options::{Means, Reach};
-use super::side::{InUse, Place, next_epoch};
+use super::side::{InUse, Place};
 use super::start::Start;
 use super::words::{self, Side, answer};
 use crate::core::{Held, Target as Machine, TargetConfig};
 use crate::driver::{Answer as Told, Bell, Check, Entrance, Target, TargetSetup, turn_away};
 use crate::facts::compare;
-use crate::handover::{Action, Plan, Target as Handover};
-use crate::identity::{Identity, SESSION_LEN, Session};
+use crate::handover::{Action, Plan, Target as Handover, TargetPhase};
 use crate::image::{self, Dir, Options as Keeping};
-use crate::journal::Record;
 use crate::probe;
 use crate::stream::message::{Host, Status};
 use crate::system::Here;
@@ -59,7 +57,8 @@ pub struct Args {
     /// Accept a rule of the state that fails, as `snaptool unpack` names it.
     #[arg(long, value_name = "RULE[@RECORD]")]
     accept: Vec<Acceptance>,
-    /// Throw away what an unfinished migration has left here.
+    /// Throw away what an unfinished migration has left here, once a source begins to send. A VM
+    /// that is kept here, or was claimed, is no such thing.
     #[arg(long)]
     discard: bool,
     #[command(flatten)]
@@ -67,6 +66,9 @@ pub struct Args {
     /// Answer plans only, and make no file.
     #[arg(long, hide = true)]
     plan: bool,
+    /// Make nothing where no migration has come to.
+    #[arg(long, hide = true)]
+    existing: bool,
 }
 
 /// A host to hold state against.
@@ -188,15 +190,22 @@ fn prepare(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Prepared> 
     if args.plan {
         return Ok((Machine::new(config), setup, Vec::new()));
     }
-    let dir = Dir::open(&args.dir).map_err(words::trouble)?;
     let place = Place::named(&args.dir);
+    if args.existing && !place.journal().exists() {
+        let words = format!("no migration has come to {}", text::path(&args.dir));
+        return Err(Trouble::new(words).hint("is that the place?").into());
+    }
+    let dir = Dir::open(&args.dir).map_err(words::trouble)?;
+    let place = Place::named(dir.path());
     let (journal, records) = place.open(means)?;
     let (handover, first) = Handover::replay(&records, config.plan)?.unzip();
     if args.discard {
-        discard(&dir, &records, handover.as_ref())?;
+        may_discard(handover.as_ref())?;
     }
     config.handover = handover;
-    config.held = place.note()?.map(|note| Held { session: note.session, vm: note.vm });
+    // What is to be thrown away stands in nobody's way; it stays until a source begins.
+    let note = if args.discard { None } else { place.note()? };
+    config.held = note.map(|note| Held { session: note.session, vm: note.vm });
     let start = args.start.starter(dir.ram(), args.dir.join("start.log"))?;
     let (held, again) = (dir.clone(), setup.options.clone());
     let check: Check = Arc::new(move |content| image::verify(&held, content, &again));
@@ -205,17 +214,21 @@ fn prepare(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Prepared> 
     Ok((Machine::new(config), setup, first.unwrap_or_default()))
 }
 
-/// Throws away what the directory holds, unless that is promised to somebody.
-fn discard(dir: &Dir, records: &[Record], before: Option<&Handover>) -> anyhow::Result<()> {
-    if let Some(before) = before {
-        let session = Session::from_bytes([0; SESSION_LEN]);
-        let next = Identity { session, epoch: next_epoch(records), ..before.identity() };
-        if Handover::begin(next, Plan::Keep, Some(before)).is_err() {
+/// Refuses to throw away what is promised to somebody, or is a VM's only copy.
+fn may_discard(before: Option<&Handover>) -> anyhow::Result<()> {
+    let Some(before) = before else { return Ok(()) };
+    match before.phase() {
+        TargetPhase::Released | TargetPhase::Superseded => Ok(()),
+        TargetPhase::Running if before.is_settled() => Ok(()),
+        TargetPhase::Kept | TargetPhase::Claimed => {
+            let words = "the VM is kept here, and this is its owner's copy: it is not discarded";
+            Err(Trouble::new(words).hint("name another directory").into())
+        }
+        _ => {
             let words = "what is here is part of a hand-over that has not come to its end";
-            return Err(Trouble::new(words).hint("`migrate status` says what to do").into());
+            Err(Trouble::new(words).hint("`migrate status` says what to do").into())
         }
     }
-    Ok(dir.destroy().map_err(words::trouble)?)
 }
 
 /// Another process receives here: whoever is at stdin is told.

@@ -13,9 +13,8 @@ use super::send::{Sending, hand_over};
 use super::side::{InUse, Machine, Place};
 use super::{help, status, words};
 use crate::driver::Journal;
-use crate::handover::{
-    Action, Body, Guest, Input, Message, Refused, Resolve, SourcePhase, TargetPhase,
-};
+use crate::handover::{Action, Guest, Input, Refused, Resolve, SourcePhase, TargetPhase};
+use crate::identity::Identity;
 use crate::image::Dir;
 use crate::journal::Evidence;
 use crate::run::{Script, hook};
@@ -86,7 +85,6 @@ pub fn run(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Answer> {
     };
     if let (Machine::Source(source), Decision::Forward | Decision::Back) = (&machine, args.decision)
     {
-        let phase = source.phase();
         let Some(dest) = &args.to else {
             let words = "the target has to be asked";
             return refuse(Trouble::new(words).hint("--to says where it is, as for `send`"));
@@ -95,37 +93,35 @@ pub fn run(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Answer> {
             let decision = Some(Resolve::Forward);
             return hand_over(&args.path, dest, &args.options, decision, means, stop);
         }
-        // Before COMMIT was said, the target may know nothing: then nothing has to be sent.
-        if phase == SourcePhase::Suspended && !knows(&machine, dest, args, stop)? {
-            return decide(args, &place, means, &[heard_nothing(&machine), back()]);
+        // Before COMMIT was said, the target may know nothing, and then that is believed.
+        if source.phase() == SourcePhase::Suspended
+            && let Some(refused) = is_elsewhere(&place, source.identity(), dest, args, stop)?
+        {
+            return refuse(refused);
         }
         return hand_over(&args.path, dest, &args.options, Some(Resolve::Back), means, stop);
     }
+    if args.options.start.is_given() {
+        let words = "nothing is started by this decision";
+        return refuse(Trouble::new(words).hint("leave --run out, and start the VM afterwards"));
+    }
     let input = match args.decision {
         Decision::Forward => Input::Resolve(Resolve::Forward),
-        Decision::Back => back(),
+        Decision::Back => Input::Resolve(Resolve::Back),
         Decision::GiveUp => Input::Resolve(Resolve::GiveUp),
         Decision::Ran => Input::Guest(Guest::Ran),
         Decision::NeverRan => Input::Guest(Guest::NeverRan),
-        Decision::Claim => match evidence(args, &place)? {
-            Some(evidence) => Input::Resolve(Resolve::Claim(evidence)),
-            None => {
+        Decision::Claim => match (args.peer_is_off, &args.fence) {
+            (true, _) => Input::Resolve(Resolve::Claim(Evidence::PeerIsOff)),
+            (false, Some(_)) => Input::Resolve(Resolve::Claim(Evidence::Fenced)),
+            (false, None) => {
                 let words = "a claim is safe only if the other side is off";
                 let hint = "--peer-is-off says so; --fence COMMAND switches it off";
                 return refuse(Trouble::new(words).hint(hint));
             }
         },
     };
-    decide(args, &place, means, &[input])
-}
-
-fn back() -> Input {
-    Input::Resolve(Resolve::Back)
-}
-
-/// What the target says that knows nothing of a hand-over.
-fn heard_nothing(machine: &Machine) -> Input {
-    Input::Message(Message { identity: machine.identity(), body: Body::NoRecord })
+    decide(args, &place, means, input)
 }
 
 fn refuse(trouble: Trouble) -> anyhow::Result<Answer> {
@@ -133,30 +129,39 @@ fn refuse(trouble: Trouble) -> anyhow::Result<Answer> {
     Ok(Answer::No)
 }
 
-/// Whether the target has a record of this hand-over.
-fn knows(machine: &Machine, dest: &Dest, args: &Args, stop: &Stop) -> anyhow::Result<bool> {
+/// Why whoever is at `dest` is not known to be the target of this hand-over. Only what that says
+/// to know nothing of can be believed; anybody else knows nothing of it as well.
+fn is_elsewhere(
+    place: &Place,
+    identity: Identity,
+    dest: &Dest,
+    args: &Args,
+    stop: &Stop,
+) -> anyhow::Result<Option<Trouble>> {
+    let peer = place.note()?.and_then(|note| note.peer);
+    if !args.options.peer_moved && peer.as_deref() != Some(&dest.to_string()) {
+        let peer = peer.map_or("it is not known where".to_owned(), |peer| text::one_line(&peer));
+        let words = format!("this VM was offered to another target: {peer}");
+        let hint = "ask that one; if it is the same by another name, --peer-moved says so";
+        return Ok(Some(Trouble::new(words).hint(hint)));
+    }
     let (reach, through) = (&args.options.reach, &args.options.through);
     let (status, _) = status::ask(dest, reach, through, stop)?;
     let Some(status) = status else {
         return Err(Trouble::new("the target does not say where it stands").into());
     };
-    let early = ["receiving", "idle"].contains(&status.phase.as_str());
-    Ok(status.session == Some(machine.identity().session) && !early)
-}
-
-/// What lets a claim be believed; fencing is done here.
-fn evidence(args: &Args, place: &Place) -> anyhow::Result<Option<Evidence>> {
-    if args.peer_is_off {
-        return Ok(Some(Evidence::PeerIsOff));
+    if status.session == Some(identity.session) {
+        return Ok(None);
     }
-    let Some(fence) = &args.fence else { return Ok(None) };
-    let name = place.note()?.map(|note| note.vm.name).unwrap_or_default();
-    hook(&Script::parse(fence)?, OsStr::new(&name), FENCING, &Real, &Real)?;
-    Ok(Some(Evidence::Fenced))
+    let phase = text::escape(&status.phase);
+    let words = format!("who answers there does not know of this hand-over ({phase})");
+    let hint = "it is busy, or another one; if the target is lost, and the VM certainly runs \
+                nowhere, `claim --peer-is-off` is the way";
+    Ok(Some(Trouble::new(words).hint(hint)))
 }
 
-/// Hands inputs to what the journal says, and does what comes of them here.
-fn decide(args: &Args, place: &Place, means: &Means, inputs: &[Input]) -> anyhow::Result<Answer> {
+/// Hands an input to what the journal says, and does what comes of it here.
+fn decide(args: &Args, place: &Place, means: &Means, input: Input) -> anyhow::Result<Answer> {
     let (mut journal, records) = match place.open(means) {
         Err(error) if error.chain().any(|cause| cause.is::<InUse>()) => {
             exit::report(&error);
@@ -167,20 +172,48 @@ fn decide(args: &Args, place: &Place, means: &Means, inputs: &[Input]) -> anyhow
     let Some((mut machine, _)) = Machine::replay(&records)? else {
         return refuse(Trouble::new("no hand-over has begun there"));
     };
-    for input in inputs {
-        if let Err(refused) = feed(&mut machine, *input, &mut journal, args)? {
-            let hint = match refused {
-                Refused::Unconfirmed => {
-                    "let both sides talk first: `migrate send` and `recv` again"
-                }
-                Refused::Starting => "wait until the start command has ended",
-                _ => "`migrate status` shows where it stands",
-            };
-            return refuse(Trouble::new(refused.to_string()).hint(hint));
-        }
+    // Nothing is done before it is known that the decision can be.
+    if let Err(refused) = handle(&mut machine.clone(), input) {
+        return refuse(why(refused));
+    }
+    if input == Input::Resolve(Resolve::Claim(Evidence::Fenced))
+        && let Some(refused) = fence(args, place)?
+    {
+        return refuse(refused);
+    }
+    if let Err(refused) = feed(&mut machine, input, &mut journal, args)? {
+        return refuse(why(refused));
     }
     exit::note(&format!("{}: {}", text::path(&args.path), after(&machine)));
     Ok(Answer::Yes)
+}
+
+fn why(refused: Refused) -> Trouble {
+    let hint = match refused {
+        Refused::Unconfirmed => "let both sides talk first: `migrate send` and `recv` again",
+        Refused::Starting => "wait until the start command has ended",
+        _ => "`migrate status` shows where it stands",
+    };
+    Trouble::new(refused.to_string()).hint(hint)
+}
+
+/// Powers the other side off; says why that was not tried.
+fn fence(args: &Args, place: &Place) -> anyhow::Result<Option<Trouble>> {
+    let Some(fence) = &args.fence else { return Ok(None) };
+    let name = place.note()?.map(|note| note.vm.name).unwrap_or_default();
+    if name.is_empty() && fence.contains("{}") {
+        let words = "the VM's name is not known here, and the command has {} for it";
+        return Ok(Some(Trouble::new(words).hint("write the name into the command")));
+    }
+    hook(&Script::parse(fence)?, OsStr::new(&name), FENCING, &Real, &Real)?;
+    Ok(None)
+}
+
+fn handle(machine: &mut Machine, input: Input) -> Result<Vec<Action>, Refused> {
+    match machine {
+        Machine::Source(it) => it.handle(input),
+        Machine::Target(it) => it.handle(input),
+    }
 }
 
 /// Hands in one thing after another, until nothing more comes of it.
@@ -192,11 +225,7 @@ fn feed(
 ) -> anyhow::Result<Result<(), Refused>> {
     let mut inputs = vec![input];
     while let Some(input) = inputs.pop() {
-        let handled = match machine {
-            Machine::Source(it) => it.handle(input),
-            Machine::Target(it) => it.handle(input),
-        };
-        let actions = match handled {
+        let actions = match handle(machine, input) {
             Ok(actions) => actions,
             Err(refused) => return Ok(Err(refused)),
         };

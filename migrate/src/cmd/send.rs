@@ -13,21 +13,19 @@ use snaptool::text;
 
 use super::PRODUCER;
 use super::help;
+use super::known::{self, Asked, States};
 use super::options::{Making, Means, Reach, Through, connect};
 use super::show::{How, Shown};
-use super::side::{InUse, Place, next_epoch};
+use super::side::{InUse, Place};
 use super::start::Start;
 use super::vm::{Supervised, facts, open};
 use super::words::{Side, answer};
 use crate::core::{Migration, Origin as Kind, Outcome, Source as Machine, SourceConfig, Task};
 use crate::driver::{Ended, Source, SourceSetup};
 use crate::facts::compare;
-use crate::handover::{self, Resolve, SourcePhase};
-use crate::identity::{Epoch, Identity, Session};
-use crate::journal::Record;
+use crate::handover::{self, Resolve};
 use crate::link::Rate;
 use crate::note::Note;
-use crate::origin::Origin;
 use crate::transport::{Connection, Dest};
 
 /// Hands a VM over to another host, or copies it.
@@ -72,20 +70,28 @@ pub struct Sending {
     /// The way back: run this if the VM comes back to this side; see `recv`. Without it, a person
     /// starts the VM.
     #[command(flatten)]
-    start: Start,
+    pub(super) start: Start,
     /// Throw away what an unfinished migration has left at the target; through ssh only.
     #[arg(long)]
     discard: bool,
-    /// A word for `migrate recv` at the other side of ssh, as `--recv-arg=--run
-    /// --recv-arg='bhyve -r {} ...'`. May be given more than once.
+    /// Start the VM at the other side of ssh: COMMAND is run there, as `recv --run` runs it.
+    #[arg(long, value_name = "COMMAND")]
+    remote_run: Option<String>,
+    /// A word for `migrate recv` at the other side of ssh, as `--recv-arg=--ready
+    /// --recv-arg=socket:PATH`. May be given more than once.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     recv_arg: Vec<String>,
-    /// Begin another hand-over of a VM that was handed over, or given up, before.
+    /// Begin another hand-over of a VM that was handed over, or given up, before: its newer
+    /// snapshot. The state that was handed over is a stale copy, and refused.
     #[arg(long)]
-    anew: bool,
+    pub(super) anew: bool,
+    /// With --anew: you know that the VM is lost where it was handed over to, and that its disks
+    /// are as this snapshot left them; the same state is handed over once more.
+    #[arg(long, requires = "anew")]
+    pub(super) peer_vm_is_gone: bool,
     /// The target is the same as before, and is only called otherwise now.
     #[arg(long)]
-    peer_moved: bool,
+    pub(super) peer_moved: bool,
     /// Replace a file that is there with a copy.
     #[arg(short, long)]
     force: bool,
@@ -95,6 +101,18 @@ pub struct Sending {
     /// How to tell on stderr what is done.
     #[arg(long, value_enum, default_value_t = How::Auto, value_name = "HOW")]
     progress: How,
+}
+
+impl Sending {
+    /// Refuses what would be lost on the way.
+    fn check(&self, dest: &Dest) -> anyhow::Result<()> {
+        let more = self.discard || self.remote_run.is_some() || !self.recv_arg.is_empty();
+        if more && !matches!(dest, Dest::Ssh(_)) {
+            let words = "--discard, --remote-run and --recv-arg go through ssh only";
+            return Err(Trouble::new(words).hint("give them to `migrate recv` itself").into());
+        }
+        Ok(())
+    }
 }
 
 /// Runs the command.
@@ -110,15 +128,6 @@ pub fn run(args: &Args, means: &Means, stop: &Stop) -> anyhow::Result<Answer> {
     }
 }
 
-/// Which hand-over this is, and what is known of it.
-struct Known {
-    session: Session,
-    epoch: Epoch,
-    handover: Option<handover::Source>,
-    /// It has come to its end before; only the target may not know.
-    over: bool,
-}
-
 /// Hands a VM over, with a decision of a person if there is one.
 ///
 /// # Errors
@@ -132,9 +141,15 @@ pub(super) fn hand_over(
     stop: &Stop,
 ) -> anyhow::Result<Answer> {
     let name = text::path(source);
+    options.check(dest)?;
     let origin = open(source, &options.places, &options.making, dest, stop)?;
     let facts = facts(source, origin.as_ref())?;
     let place = Place::of_source(source);
+    if place.look()?.is_empty()
+        && let Some(refused) = known::not_ours(source)?
+    {
+        return refuse(refused);
+    }
     place.make()?;
     let (journal, records) = match place.open(means) {
         Err(error) if error.chain().any(|cause| cause.is::<InUse>()) => {
@@ -143,14 +158,18 @@ pub(super) fn hand_over(
         }
         opened => opened?,
     };
-    let known = match known(&place, &records, dest, options, origin.as_ref())? {
+    let states = States::of(source, &place);
+    let asked = Asked { dest, options, vm: origin.vm(), decides: decision.is_some() };
+    let known = match known::find(&place, &records, &states, &asked)? {
         Ok(known) => known,
-        Err(refused) => {
-            exit::report(&refused.into());
-            return Ok(Answer::No);
-        }
+        Err(refused) => return refuse(refused),
     };
-    let begun = known.handover.as_ref().is_some_and(|it| it.identity().session == known.session);
+    let before = known.handover.as_ref().map(handover::Source::phase);
+    let begun = known.has_begun();
+    if decision.is_some() && !begun {
+        let words = "that hand-over has ended, and there is nothing to decide";
+        return refuse(Trouble::new(words).hint("`migrate status` shows where it stands"));
+    }
     if !begun && !options.supervised.stop(&origin.vm().name, options.reach.timeout.0)? {
         return Ok(Answer::No);
     }
@@ -162,7 +181,15 @@ pub(super) fn hand_over(
         facts,
         overrides: options.allow.clone(),
         handover: known.handover,
+        back: decision == Some(Resolve::Back),
+        gone: if options.peer_vm_is_gone { Vec::new() } else { known::gone(&records) },
     };
+    let same = states.same(migration.session)?;
+    if !begun {
+        states.write(migration.session, &dest.to_string())?;
+    } else if !known.over && same == Some(false) {
+        exit::warn(&format!("{name} has changed; what was offered is what is handed over"));
+    }
     let note = note(&migration, dest, &place);
     let core = machine(Task::Migrate(Box::new(migration)), options);
     let resume = options.start.starter(source.to_owned(), place.dir().join("start.log"))?;
@@ -177,26 +204,39 @@ pub(super) fn hand_over(
     };
     let mut shown = Shown::new("send", name.clone(), options.progress, options.quiet);
     let mut driver = Source::new(core, setup, &mut shown);
-    let connection = connect_to(dest, options)?;
+    let connection = connect_to(dest, options, decision)?;
     let ended = run_until_stopped(&mut driver, stop, |driver| driver.run(connection))?;
-    let phase = driver.phase();
+    let side = match (driver.phase(), before) {
+        (None, Some(before)) => Side::Anew(before, &name),
+        (phase, _) => Side::Source(phase, &name),
+    };
     let sent = driver.amount().sent;
     drop(driver);
     let age = shown.age();
     drop(shown);
     if ended.outcome == Outcome::Done && !options.quiet {
-        let (sent, age) = (text::size(sent), text::duration(age));
-        exit::note(&match known.over {
-            true => format!("{name} was handed over before; the target knows that now"),
-            false => {
-                format!("{name} is handed over: {sent} in {age}; keep it until the VM runs well")
-            }
-        });
+        let amount = format!("{} in {}", text::size(sent), text::duration(age));
+        exit::note(&done(&name, known.over.then_some(same), &amount));
     }
     let came_back = ended.outcome == Outcome::Back;
-    let answered = answer(ended, Side::Source(phase, &name), options.reach.timeout.0, stop)?;
+    let answered = answer(ended, side, options.reach.timeout.0, stop)?;
     // That is what was wanted.
     Ok(if came_back && decision == Some(Resolve::Back) { Answer::Yes } else { answered })
+}
+
+/// What was done, of a hand-over that was over before if anything is said of its files.
+fn done(name: &str, before: Option<Option<bool>>, amount: &str) -> String {
+    let known = format!("{name} was handed over before, and the target knows that now");
+    match before {
+        None => format!("{name} is handed over: {amount}; keep it until the VM runs well"),
+        Some(Some(true)) => format!("{known}; the file looks unchanged since, and was not read"),
+        Some(_) => format!("{known}; whether the file is what was handed over was not looked at"),
+    }
+}
+
+fn refuse(trouble: Trouble) -> anyhow::Result<Answer> {
+    exit::report(&trouble.into());
+    Ok(Answer::No)
 }
 
 /// The machine for a task.
@@ -210,11 +250,22 @@ pub(super) fn machine(task: Task, options: &Sending) -> Machine {
 }
 
 /// Connects to the target; over ssh, that is started.
-pub(super) fn connect_to(dest: &Dest, options: &Sending) -> anyhow::Result<Connection> {
+pub(super) fn connect_to(
+    dest: &Dest,
+    options: &Sending,
+    decision: Option<Resolve>,
+) -> anyhow::Result<Connection> {
     let timeout = format!("{}ms", options.reach.timeout.0.as_millis());
     let mut words = vec!["recv", "--timeout", timeout.as_str()];
     if options.discard {
         words.push("--discard");
+    }
+    if decision == Some(Resolve::Back) {
+        // Where nothing is, nothing is asked, and nothing made.
+        words.push("--existing");
+    }
+    if let Some(run) = &options.remote_run {
+        words.extend(["--run", run.as_str()]);
     }
     if let Dest::Ssh(remote) = dest {
         words.extend(options.recv_arg.iter().map(String::as_str));
@@ -238,59 +289,6 @@ pub(super) fn run_until_stopped<'a>(
     };
     thread::Builder::new().name("signal".to_owned()).spawn(watch)?;
     run(driver)
-}
-
-/// Finds out which hand-over this is: the unfinished one of the journal, that of the note, or a new
-/// one. Refused is what a person did not mean.
-fn known(
-    place: &Place,
-    records: &[Record],
-    dest: &Dest,
-    options: &Sending,
-    origin: &dyn Origin,
-) -> anyhow::Result<Result<Known, Trouble>> {
-    let note = place.note()?;
-    let before = handover::Source::replay(records)?.map(|(source, _)| source);
-    let peer = note.as_ref().and_then(|note| note.peer.as_deref());
-    let same_peer = options.peer_moved || peer.is_none_or(|peer| peer == dest.to_string());
-    let fresh = |handover| -> anyhow::Result<Known> {
-        let mut bytes = [0; crate::identity::SESSION_LEN];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-        let (session, epoch) = (Session::from_bytes(bytes), next_epoch(records));
-        Ok(Known { session, epoch, handover, over: false })
-    };
-    if let Some(before) = before {
-        let Identity { session, epoch, content } = before.identity();
-        let next =
-            Identity { session: Session::from_bytes([0; 16]), epoch: next_epoch(records), content };
-        let over = handover::Source::begin(next, Some(&before)).is_ok();
-        let noted = note.as_ref().and_then(|note| note.session).filter(|it| it.0 != session);
-        if over && let Some((session, epoch)) = noted.filter(|_| same_peer) {
-            // Another one was begun, and not offered yet.
-            return Ok(Ok(Known { session, epoch, handover: Some(before), over: false }));
-        }
-        if over && options.anew {
-            return Ok(Ok(fresh(Some(before))?));
-        }
-        if over && before.phase() != SourcePhase::Done {
-            let words = format!("the last hand-over of this VM ended: {}", before.phase().name());
-            return Ok(Err(Trouble::new(words).hint("--anew begins another one")));
-        }
-        if !same_peer {
-            let peer = text::one_line(peer.unwrap_or_default());
-            let words = format!("this VM was offered to another target, {peer}");
-            let hint = "finish that, or take it back: `migrate resolve SOURCE back --to DEST`; if \
-                        that is the same target by another name, --peer-moved says so";
-            return Ok(Err(Trouble::new(words).hint(hint)));
-        }
-        return Ok(Ok(Known { session, epoch, handover: Some(before), over }));
-    }
-    let noted = note.filter(|note| note.is_of(origin.vm()) && same_peer);
-    match noted.and_then(|note| note.session) {
-        Some((session, epoch)) => Ok(Ok(Known { session, epoch, handover: None, over: false })),
-        None => Ok(Ok(fresh(None)?)),
-    }
 }
 
 fn note(migration: &Migration, dest: &Dest, place: &Place) -> (PathBuf, Note) {
@@ -354,6 +352,6 @@ fn copy(source: &Path, dest: &Dest, options: &Sending, stop: &Stop) -> anyhow::R
             let words = format!("cannot write {shown_output}");
             Err(Trouble::new(words).because(anyhow::anyhow!("{why}"))).hint("there is no copy")
         }
-        _ => answer(ended, Side::Source(None, &name), options.reach.timeout.0, stop),
+        _ => answer(ended, Side::Asking(&name), options.reach.timeout.0, stop),
     }
 }

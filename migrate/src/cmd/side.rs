@@ -23,10 +23,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// That of a source: beside what is sent.
+    /// That of a source: beside what is sent, whatever leads there.
     #[must_use]
     pub(super) fn of_source(source: &Path) -> Self {
-        let mut dir = source.as_os_str().to_owned();
+        let mut dir = resolved(source).into_os_string();
         dir.push(".migrate");
         Self { dir: dir.into() }
     }
@@ -123,6 +123,14 @@ impl Place {
         let (journal, contents) = opened.with_context(|| shown)?;
         Ok((journal, contents.records))
     }
+}
+
+/// Where a file is that a symbolic link may stand for: one VM has one journal.
+#[must_use]
+pub(super) fn resolved(source: &Path) -> PathBuf {
+    let is_link = fs::symlink_metadata(source).is_ok_and(|data| data.is_symlink());
+    let file = if is_link { fs::canonicalize(source).ok() } else { None };
+    file.unwrap_or_else(|| source.to_owned())
 }
 
 /// Another process has the journal.

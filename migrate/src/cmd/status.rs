@@ -60,7 +60,7 @@ pub fn run(args: &Args, stop: &Stop) -> anyhow::Result<Answer> {
         (None, ended) => (nothing(), Some(ended)),
     };
     if let Some(ended) = ended {
-        return answer(ended, Side::Source(None, &args.place), args.reach.timeout.0, stop);
+        return answer(ended, Side::Asking(&args.place), args.reach.timeout.0, stop);
     }
     print(&shown(&Row::of(&status), args.json))?;
     Ok(Answer::Yes)
@@ -107,7 +107,7 @@ pub(super) fn ask(
     let mut shown = Shown::new("status", String::new(), How::None, true);
     let mut driver = Source::new(core, setup, &mut shown);
     let time = format!("{}ms", timeout.as_millis());
-    let mut words = vec!["recv", "--timeout", time.as_str()];
+    let mut words = vec!["recv", "--existing", "--timeout", time.as_str()];
     if let Dest::Ssh(remote) = dest {
         words.extend(["--", remote.path.as_str()]);
     }

@@ -17,6 +17,10 @@ use crate::stream::message;
 pub(super) enum Side<'a> {
     /// A source, and where its hand-over stands; what it sends is called so.
     Source(Option<SourcePhase>, &'a str),
+    /// A source that begins another hand-over, not offered yet, and where the one before stands.
+    Anew(SourcePhase, &'a str),
+    /// Whoever only asks, or copies.
+    Asking(&'a str),
     /// A target, likewise; its directory is called so.
     Target(Option<TargetPhase>, &'a str),
 }
@@ -131,14 +135,14 @@ fn hint_of_way(trouble: Trouble, way: Option<&str>) -> Trouble {
 impl Side<'_> {
     fn name(self) -> String {
         match self {
-            Self::Source(_, name) => name.to_owned(),
+            Self::Source(_, name) | Self::Anew(_, name) | Self::Asking(name) => name.to_owned(),
             Self::Target(_, name) => format!("the copy in {name}"),
         }
     }
 
     fn peer(self) -> &'static str {
         match self {
-            Self::Source(..) => "the target",
+            Self::Source(..) | Self::Anew(..) | Self::Asking(_) => "the target",
             Self::Target(..) => "the source",
         }
     }
@@ -146,6 +150,7 @@ impl Side<'_> {
     fn back(self) -> String {
         match self {
             Self::Source(_, name) => format!("the VM is this side's again: {name}"),
+            Self::Anew(..) | Self::Asking(_) => "the target did not go on".to_owned(),
             Self::Target(Some(TargetPhase::Released), _) => {
                 "the VM went back to the source; the copy here was given up".to_owned()
             }
@@ -160,6 +165,12 @@ impl Side<'_> {
             Self::Source(None | Some(SourcePhase::Begun), name) => {
                 format!("nothing has changed here: the VM is this side's, in {name}")
             }
+            Self::Anew(before, name) => format!(
+                "nothing has changed here: {name} is not offered yet; the hand-over before it \
+                 ended: {}",
+                before.name()
+            ),
+            Self::Asking(_) => "nothing has changed here".to_owned(),
             Self::Source(Some(SourcePhase::Suspended), name) => format!(
                 "the VM is this side's, in {name}; do not start it before `migrate resolve {name} \
                  back --to DEST`"
@@ -188,6 +199,7 @@ impl Side<'_> {
     fn decide(self, question: Question) -> String {
         let name = match self {
             Self::Source(_, name) | Self::Target(_, name) => name,
+            Self::Anew(_, name) | Self::Asking(name) => name,
         };
         let what = match question {
             Question::GuestUnknown => "ran|never-ran",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use snapfmt::Digest;
 use snapfmt::part::vm::Vm;
 
 use super::held::Held;
@@ -55,6 +56,10 @@ pub struct Migration {
     pub overrides: Vec<String>,
     /// What the journal says, if it has records. What `replay` asked for is the driver's.
     pub handover: Option<handover::Source>,
+    /// A person takes the VM back: nothing of it is sent any more.
+    pub back: bool,
+    /// States that went to a target before: what lies here of them is stale, and not offered.
+    pub gone: Vec<Digest>,
 }
 
 /// Where memory and state of a VM come from.

@@ -25,8 +25,9 @@ pub(super) fn check(
     session: Option<(Session, Epoch)>,
 ) -> Result<(), Trouble> {
     if let Some(before) = before {
-        if before.phase() == TargetPhase::Kept {
-            return refuse("the snapshot that is kept here may be the VM's only one");
+        if matches!(before.phase(), TargetPhase::Kept | TargetPhase::Claimed) {
+            let words = "the VM is kept here, and this is its owner's copy";
+            return Err(hinted(Code::Session, words, "name another directory"));
         }
         let (session, epoch) = session.unwrap_or((Session::from_bytes([0; 16]), Epoch::MAX));
         let next = Identity { session, epoch, ..before.identity() };

@@ -252,6 +252,7 @@ impl Source {
             Task::Migrate(_) if record.is_some() || self.is_past_suspended() => {
                 return self.hand_over(out);
             }
+            Task::Migrate(migration) if migration.back => return self.take_back(out),
             Task::Migrate(migration) => migration.facts.clone(),
             Task::Plan(facts) => (**facts).clone(),
         };
@@ -262,6 +263,17 @@ impl Source {
     fn is_past_suspended(&self) -> bool {
         let early = [SourcePhase::Begun, SourcePhase::Suspended];
         self.handover().is_some_and(|it| !early.contains(&it.phase()))
+    }
+
+    /// HELLO came from whoever has the target's journal, and that has no record: it is as if
+    /// NO-RECORD was said, and a person's decision can be done.
+    fn take_back(&mut self, out: &mut Vec<Action>) {
+        let Some(identity) = self.handover().map(handover::Source::identity) else {
+            let words = "this side never offered the VM: there is nothing to take back";
+            return self.stop(trouble(Code::Order, words), out);
+        };
+        self.phase = Phase::HandingOver;
+        self.hear(handover::Message { identity, body: Body::NoRecord }, out);
     }
 
     fn reported(&mut self, report: Report, out: &mut Vec<Action>) {
@@ -409,6 +421,12 @@ impl Source {
                 return self.stop(hinted(Code::Content, words, hint), out);
             }
         } else {
+            if migration.gone.contains(&content) {
+                let words = "this very state was handed over before: what is here is a stale copy";
+                let hint =
+                    "send a newer snapshot; `--peer-vm-is-gone` if the VM is lost for certain";
+                return self.stop(hinted(Code::Content, words, hint), out);
+            }
             match handover::Source::begin(identity, migration.handover.as_ref()) {
                 Ok((begun, actions)) => {
                     migration.handover = Some(begun);

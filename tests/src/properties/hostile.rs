@@ -160,6 +160,8 @@ impl Talk {
             facts: Facts { host: Host::default(), needs },
             overrides: Vec::new(),
             handover: None,
+            back: false,
+            gone: Vec::new(),
         };
         let producer = "hostile".to_owned();
         let task = Task::Migrate(Box::new(migration));

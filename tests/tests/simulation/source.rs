@@ -54,6 +54,8 @@ pub(crate) fn begin(host: &mut Host, ctx: &mut Ctx) -> Option<Process> {
         facts: Facts { host: HostFacts::default(), needs },
         overrides: Vec::new(),
         handover,
+        back: false,
+        gone: Vec::new(),
     };
     let mut process = Process::new(machine(Task::Migrate(Box::new(migration))), journal);
     let first = first.unwrap_or_default().into_iter().map(Action::Handover).map(Todo::Source);

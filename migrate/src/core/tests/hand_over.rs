@@ -320,3 +320,40 @@ fn an_earlier_hand_over_that_is_not_over_is_found_before_anything_is_said() {
     let expired = at_source(handover::Input::KeepExpired);
     assert_eq!(source.handle(NOW, expired), [SourceAction::Refused(Refused::NotAwaited)]);
 }
+
+#[test]
+fn what_a_target_without_a_record_holds_is_taken_back_and_nothing_is_sent() {
+    let handover = source_journal(&[Kind::Suspended]);
+    let mut source = source_of(Migration { handover, back: true, ..migration() });
+    source.handle(NOW, SourceInput::Connected);
+    let heard = source.handle(NOW, to_source(hello_of_target(None)));
+    assert_eq!(sent_by_source(&heard), [""; 0]);
+    let back = at_source(handover::Input::Resolve(Resolve::Back));
+    assert_eq!(written_by_source(&source.handle(NOW, back)), [Kind::Resuming]);
+    source.handle(NOW, at_source(WRITTEN));
+    let ran = at_source(handover::Input::Guest(Guest::Ran));
+    assert_eq!(written_by_source(&source.handle(NOW, ran)), [Kind::Resumed]);
+    assert_eq!(sent_by_source(&source.handle(NOW, at_source(WRITTEN))), ["BYE"]);
+    let actions = source.handle(NOW, to_source(Message::Bye));
+    assert_eq!(end_of_source(&actions), Some(&Outcome::Back));
+}
+
+#[test]
+fn what_was_never_offered_is_not_taken_back() {
+    let mut source = source_of(Migration { back: true, ..migration() });
+    source.handle(NOW, SourceInput::Connected);
+    let actions = source.handle(NOW, to_source(hello_of_target(None)));
+    assert_eq!(code(end_of_source(&actions)), "order");
+}
+
+#[test]
+fn a_state_that_went_to_a_target_is_not_offered_again() {
+    let mut source = source_of(Migration { gone: vec![content(zero())], ..migration() });
+    let mut last = Vec::new();
+    for (input, _) in way_of_source() {
+        last = source.handle(NOW, input);
+    }
+    assert_eq!(code(end_of_source(&last)), "content");
+    assert_eq!(written_by_source(&last), []);
+    assert!(source.handover().is_none());
+}

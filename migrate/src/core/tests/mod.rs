@@ -103,6 +103,8 @@ fn migration() -> Migration {
         facts: facts(),
         overrides: Vec::new(),
         handover: None,
+        back: false,
+        gone: Vec::new(),
     }
 }
 
