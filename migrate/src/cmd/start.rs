@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::options::Span;
 use crate::driver::Starter;
 use crate::handover::Guest;
+use crate::regular;
 use crate::run::{Contract, Plan, Ready, Script, start};
 use crate::system::process::{Log, Real};
 
@@ -80,7 +81,7 @@ impl Start {
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    File::options().append(true).create(true).mode(0o600).open(path)
+    regular::open(File::options().append(true).create(true).mode(0o600), path)
 }
 
 /// What shows that the guest runs.
