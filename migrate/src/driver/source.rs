@@ -383,17 +383,20 @@ impl<'a> Source<'a> {
     fn hand_over(&mut self, action: handover::Action) {
         match action {
             handover::Action::Write(entry) => {
-                let written = self.setup.journal.as_mut().map(|journal| journal.append(entry));
-                let input = match written {
-                    Some(Ok(_)) => {
+                let journal = self.setup.journal.as_mut().ok_or("there is no journal".to_owned());
+                let append = |journal: &mut Journal| {
+                    journal.append(entry).map(drop).map_err(|error| error.to_string())
+                };
+                let input = match journal.and_then(append) {
+                    Ok(()) => {
                         info!(record = entry.kind.name(), "durable");
                         handover::Input::Written
                     }
-                    Some(Err(error)) => {
-                        error!(record = entry.kind.name(), %error, "the journal failed");
+                    Err(words) => {
+                        error!(record = entry.kind.name(), words, "cannot be written");
+                        self.way = Some(words);
                         handover::Input::WriteFailed
                     }
-                    None => handover::Input::WriteFailed,
                 };
                 self.inputs.push_back(Input::Handover(input));
             }

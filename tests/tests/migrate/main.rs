@@ -10,6 +10,7 @@
 
 mod commands;
 mod copies;
+mod damaged;
 mod kills;
 #[path = "../snaptool/kit.rs"]
 #[allow(dead_code)]
