@@ -408,3 +408,19 @@ fn memory_whose_sync_did_not_end_well_is_written_again() {
     image.sync().unwrap();
     assert!(!Note::read(&dir.session()).unwrap().unwrap().doubtful);
 }
+
+#[test]
+fn a_source_is_durable_as_it_was_opened_or_not_at_all() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
+    let packed = tests::image::pack_fixture(FIXTURES[0], temp.path()).unwrap();
+    let file = temp.path().join("vm.snap");
+    fs::write(&file, packed).unwrap();
+    for path in [base, file] {
+        let origin = origin(&path, Compression::None);
+        origin.make_durable().unwrap();
+        let opened = fs::File::options().append(true).open(&path).unwrap();
+        opened.set_len(opened.metadata().unwrap().len() + 1).unwrap();
+        assert!(origin.make_durable().is_err(), "{}", path.display());
+    }
+}

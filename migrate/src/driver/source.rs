@@ -280,7 +280,10 @@ impl<'a> Source<'a> {
                     self.inputs.push_back(Input::Failed(parts::failed(&error)));
                 }
             }
-            Action::SendState { .. } => self.make(Maker::state),
+            Action::SendState { .. } => {
+                let offers = self.setup.journal.is_some();
+                self.make(|maker| maker.state(offers));
+            }
             Action::SendRound { round, have } => {
                 (self.amount.round, self.amount.acked) = (round, 0);
                 self.make(|maker| maker.round(have));
