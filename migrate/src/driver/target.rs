@@ -388,8 +388,17 @@ impl Target {
     fn send(&mut self, message: &Message) {
         let Some(link) = &self.link else { return };
         debug!(message = core::name(message), "said");
-        if let Err(Unsent::Message(words)) = link.outbox().message(message) {
-            self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+        match link.outbox().message(message) {
+            Err(Unsent::Message(words)) => {
+                self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+            }
+            // What is not said must not be waited for.
+            Err(full @ Unsent::Full) => {
+                self.way = Some(full.to_string());
+                self.inputs.push_back(Input::Closed(core::Closed::Broken));
+            }
+            // How it ended is told by the link itself.
+            Ok(()) | Err(_) => {}
         }
     }
 
