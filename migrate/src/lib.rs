@@ -38,6 +38,7 @@ pub mod msgio;
 pub mod note;
 pub mod origin;
 pub mod probe;
+mod regular;
 pub mod run;
 pub mod stream;
 pub mod supervisor;

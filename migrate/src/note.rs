@@ -16,6 +16,7 @@ use snapfmt::nvlist::{Options, View, from_view, to_nvlist};
 use snapfmt::part::vm::Vm;
 
 use crate::identity::{Epoch, Identity, Session};
+use crate::regular;
 
 const MAGIC: [u8; 8] = *b"BHYVNOTE";
 /// No note is longer: a name of 255 bytes, 64 segments, a peer's address.
@@ -82,7 +83,7 @@ impl Note {
     /// If it cannot be read, or is no note.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
         let mut bytes = Vec::new();
-        match File::open(path) {
+        match regular::read(path) {
             Ok(file) => file.take(MOST as u64 + 1).read_to_end(&mut bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),

@@ -34,6 +34,12 @@ impl Where {
         Self { places: places.into_iter().collect() }
     }
 
+    /// The folders and files.
+    #[must_use]
+    pub fn named(&self) -> &[PathBuf] {
+        &self.places
+    }
+
     /// Whether none was named.
     #[must_use]
     pub fn is_nowhere(&self) -> bool {

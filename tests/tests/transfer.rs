@@ -9,7 +9,7 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 
 use migrate::core::Blocks;
@@ -323,6 +323,67 @@ fn what_an_earlier_process_made_whole_is_started_only_if_it_still_is() {
 }
 
 #[test]
+fn what_is_not_there_or_is_a_link_is_not_what_arrived() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
+    let (dir, content) = whole(&base, &temp.path().join("vm"));
+    for path in [dir.ram(), dir.kern(), dir.held()] {
+        let aside = temp.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        for linked in [false, true] {
+            if linked {
+                symlink(&aside, &path).unwrap();
+            }
+            let refused = verify(&dir, content, &options()).unwrap_err();
+            assert_eq!(refused.code, "content", "{}: {refused:?}", path.display());
+        }
+        fs::rename(&aside, &path).unwrap();
+    }
+    let ram = fs::File::options().write(true).open(dir.ram()).unwrap();
+    ram.set_len(ram.metadata().unwrap().len() - 4096).unwrap();
+    assert_eq!(verify(&dir, content, &options()).unwrap_err().code, "content");
+}
+
+/// A snapshot that arrived whole, and its content.
+fn whole(base: &Path, place: &Path) -> (Dir, Digest) {
+    let origin = origin(base, Compression::None);
+    let mut image = Image::open(place, origin.vm(), session(1), options()).unwrap();
+    keep(&mut image, &origin).unwrap();
+    let (parts, root) = round(&origin, None);
+    apply(&mut image, parts).unwrap();
+    image.sync().unwrap();
+    let ids = origin.state(&mut Parts::default()).unwrap();
+    (image.dir().clone(), snapfmt::content::content(origin.vm(), &root, &ids))
+}
+
+#[test]
+fn links_in_a_target_are_followed_by_nothing_that_is_written() {
+    for name in ["vm.ckp", "vm.ckp.kern", "vm.ckp.config", "session"] {
+        for there in [true, false] {
+            let temp = tempfile::tempdir().unwrap();
+            let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
+            let origin = origin(&base, Compression::None);
+            let place = temp.path().join("vm");
+            let victim = temp.path().join("victim");
+            if there {
+                fs::write(&victim, "mine").unwrap();
+            }
+            let dir = Dir::open(&place).unwrap();
+            symlink(&victim, dir.path().join(name)).unwrap();
+            let opened = Image::open(&place, origin.vm(), session(1), options());
+            let refused = opened.and_then(|mut image| {
+                keep(&mut image, &origin)?;
+                image.sync()
+            });
+            // No source sends a configuration here, so that its name is only removed.
+            assert!(name == "vm.ckp.config" || refused.is_err(), "{name}");
+            assert_eq!(victim.exists(), there, "{name}");
+            assert!(!there || fs::read(&victim).unwrap() == b"mine", "{name}");
+        }
+    }
+}
+
+#[test]
 fn memory_whose_sync_did_not_end_well_is_written_again() {
     let temp = tempfile::tempdir().unwrap();
     let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
@@ -346,4 +407,20 @@ fn memory_whose_sync_did_not_end_well_is_written_again() {
     keep(&mut image, &origin).unwrap();
     image.sync().unwrap();
     assert!(!Note::read(&dir.session()).unwrap().unwrap().doubtful);
+}
+
+#[test]
+fn a_source_is_durable_as_it_was_opened_or_not_at_all() {
+    let temp = tempfile::tempdir().unwrap();
+    let base = fixtures::unpack(FIXTURES[0], temp.path()).unwrap();
+    let packed = tests::image::pack_fixture(FIXTURES[0], temp.path()).unwrap();
+    let file = temp.path().join("vm.snap");
+    fs::write(&file, packed).unwrap();
+    for path in [base, file] {
+        let origin = origin(&path, Compression::None);
+        origin.make_durable().unwrap();
+        let opened = fs::File::options().append(true).open(&path).unwrap();
+        opened.set_len(opened.metadata().unwrap().len() + 1).unwrap();
+        assert!(origin.make_durable().is_err(), "{}", path.display());
+    }
 }

@@ -15,6 +15,7 @@ use crate::handover::{Action, Plan, Question, Source, Standing, Target};
 use crate::identity::{Epoch, Identity};
 use crate::journal::{self, File, Record, Role};
 use crate::note::Note;
+use crate::regular;
 
 /// The directory of a side.
 #[derive(Clone, Debug)]
@@ -49,9 +50,15 @@ impl Place {
             }
             _ => {}
         }
+        // Whether it was made now, or by a process that did not live to sync it.
+        regular::sync_parent(&self.dir).with_context(|| format!("cannot make {shown} durable"))?;
         let data =
             fs::symlink_metadata(&self.dir).with_context(|| format!("cannot use {shown}"))?;
         anyhow::ensure!(data.is_dir(), "{shown} is no directory");
+        anyhow::ensure!(
+            data.uid() == rustix::process::geteuid().as_raw(),
+            "{shown} belongs to another user"
+        );
         if data.mode() & 0o077 != 0 {
             let words = format!("others than its owner can use {shown}");
             return Err(Trouble::new(words).hint(format!("chmod 700 {shown}")).into());

@@ -7,13 +7,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use snaptool::exit::Trouble;
 use tracing::{info, warn};
 
 use super::options::Span;
 use crate::driver::Starter;
 use crate::handover::Guest;
+use crate::regular;
 use crate::run::{Contract, Plan, Ready, Script, start};
 use crate::system::process::{Log, Real};
+
+/// A command that is none of bhyve's own is at work for so long when its guest runs.
+const LIVES: Duration = Duration::from_secs(5);
 
 /// How the VM is started.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,9 +27,10 @@ pub(super) struct Start {
     #[arg(long, value_name = "COMMAND")]
     run: Option<String>,
     /// What shows that the guest runs: `socket:PATH`, `command:COMMAND`, or `lives:TIME`, that
-    /// COMMAND is at work for so long.
-    #[arg(long, value_name = "WHAT", default_value = "lives:5s", requires = "run")]
-    ready: ReadyWhen,
+    /// COMMAND is at work for so long, which a load that takes longer would pass for. Without it:
+    /// the control socket of the last word of COMMAND, if its first is bhyve; else lives:5s.
+    #[arg(long, value_name = "WHAT", requires = "run")]
+    ready: Option<ReadyWhen>,
     /// Exit codes of COMMAND that mean that the guest never ran, as 65 of bhyve -r. Only with these
     /// is the VM given back by itself.
     #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "run")]
@@ -54,7 +60,10 @@ impl Start {
     pub(super) fn starter(&self, ram: PathBuf, log: PathBuf) -> anyhow::Result<Option<Starter>> {
         let Some(run) = &self.run else { return Ok(None) };
         let script = Script::with_place(run)?;
-        let ready = self.ready.0.clone();
+        let ready = match &self.ready {
+            Some(ReadyWhen(ready)) => ready.clone(),
+            None => usual(&script)?,
+        };
         let contract = Contract { never_ran: self.never_ran.clone() };
         let patience = self.start_timeout.0;
         Ok(Some(Arc::new(move || {
@@ -79,8 +88,25 @@ impl Start {
     }
 }
 
+/// What shows that the guest of this command runs, where a person does not say.
+fn usual(script: &Script) -> anyhow::Result<Ready> {
+    let mut words = script.given().split_whitespace();
+    let is_bhyve = words.next().is_some_and(|word| Path::new(word).ends_with("bhyve"));
+    if !is_bhyve {
+        return Ok(Ready::Lives(LIVES));
+    }
+    let plain = |word: &&str| {
+        !word.starts_with('-')
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    let name = words.next_back().filter(plain).filter(|_| script.program().is_some());
+    let ready = name.and_then(Ready::bhyve);
+    let unknown = || Trouble::new("what shows that the guest runs cannot be told from COMMAND");
+    Ok(ready.ok_or_else(|| unknown().hint("--ready socket:/var/run/bhyve/NAME, the VM's name"))?)
+}
+
 fn open(path: &Path) -> std::io::Result<File> {
-    File::options().append(true).create(true).mode(0o600).open(path)
+    regular::open(File::options().append(true).create(true).mode(0o600), path)
 }
 
 /// What shows that the guest runs.
@@ -106,6 +132,20 @@ impl FromStr for ReadyWhen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bhyve_is_waited_for_at_its_control_socket_unless_a_person_says_otherwise() {
+        let usual = |words: &str| usual(&Script::parse(words).unwrap()).ok();
+        let socket = |name: &str| Some(Ready::Socket(Path::new("/var/run/bhyve").join(name)));
+        assert_eq!(usual("bhyve -r {} vm"), socket("vm"));
+        assert_eq!(usual("/usr/sbin/bhyve -c 2 -r {} web-1.a "), socket("web-1.a"));
+        for words in ["bhyve -r {}", "bhyve -r {} 'my vm'", "bhyve -r {} vm &", "bhyve", "bhyve -D"]
+        {
+            assert_eq!(usual(words), None, "{words}");
+        }
+        assert_eq!(usual("vm-start {}"), Some(Ready::Lives(LIVES)));
+        assert_eq!(usual("/etc/bhyve/start {}"), Some(Ready::Lives(LIVES)));
+    }
 
     #[test]
     fn what_shows_that_a_guest_runs_is_read() {

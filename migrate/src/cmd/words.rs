@@ -72,8 +72,8 @@ pub(super) fn answer(
             Ok(Answer::No)
         }
         Outcome::JournalFailed => {
-            let hint = "mend its disk and start again: what the journal holds is found out then";
-            Err(Trouble::new("the journal could not be written").hint(hint).into())
+            let hint = "mend that and start again: what the journal holds is found out then";
+            Err(on_the_way("a step of the hand-over could not be made durable").hint(hint).into())
         }
     }
 }

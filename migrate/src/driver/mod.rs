@@ -16,6 +16,7 @@
 mod door;
 mod keeper;
 mod parts;
+mod recheck;
 mod show;
 mod source;
 mod target;

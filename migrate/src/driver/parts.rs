@@ -59,9 +59,12 @@ impl<T: FnOnce(SourceInput) + Send + 'static> Maker<T> {
         Sink { outbox, parts: PartsDigest::new(), stored: 0, scanned }
     }
 
-    /// Sends META, CONFIG and DEVICE parts.
-    pub(super) fn state(self) -> io::Result<()> {
-        self.start("state", |origin, sink| {
+    /// Sends META, CONFIG and DEVICE parts. What is offered later is `durable` by then.
+    pub(super) fn state(self, durable: bool) -> io::Result<()> {
+        self.start("state", move |origin, sink| {
+            if durable {
+                origin.make_durable()?;
+            }
             let records = origin.state(sink)?;
             Ok(SourceInput::StateSent { end: sink.parts.end(), records })
         })
@@ -105,4 +108,69 @@ fn stopped(error: &anyhow::Error) -> bool {
 pub(super) fn failed(error: &anyhow::Error) -> Trouble {
     let hint = exit::hints(error).into_iter().next();
     Trouble { hint, ..trouble(Code::Internal, exit::line(error)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use snapfmt::Digest;
+    use snapfmt::memory::map::{MemoryMap, Segment};
+    use snapfmt::part::config::ConfigText;
+    use snapfmt::part::device::RecordId;
+
+    use super::*;
+
+    /// A VM on a disk that keeps nothing.
+    struct Lost(Vm);
+
+    impl Origin for Lost {
+        fn vm(&self) -> &Vm {
+            &self.0
+        }
+
+        fn stored(&self) -> u64 {
+            0
+        }
+
+        fn config(&self) -> anyhow::Result<Option<ConfigText>> {
+            Ok(None)
+        }
+
+        fn make_durable(&self) -> anyhow::Result<()> {
+            anyhow::bail!("vm.ckp may not be on its disk")
+        }
+
+        fn state(&self, _: &mut dyn PartSink) -> anyhow::Result<Vec<RecordId>> {
+            Ok(Vec::new())
+        }
+
+        fn round(&self, _: Option<&Blocks>, _: &mut dyn PartSink) -> anyhow::Result<Digest> {
+            anyhow::bail!("there is no memory")
+        }
+    }
+
+    #[test]
+    fn a_vm_whose_files_may_not_be_on_their_disk_can_be_copied_and_is_not_offered() {
+        let memory = MemoryMap::new(vec![Segment { gpa: 0, len: 1 << 20 }]).unwrap();
+        let (arch, name) = ("amd64".to_owned(), "vm".to_owned());
+        let vm = Vm { arch, name, ncpus: 1, memflags: 0, memory };
+        for offers in [false, true] {
+            let (tell, told) = mpsc::channel();
+            let maker = Maker {
+                origin: Arc::new(Lost(vm.clone())),
+                outbox: Outbox::new(),
+                scanned: Arc::default(),
+                tell: move |input| tell.send(input).unwrap(),
+            };
+            maker.state(offers).unwrap();
+            match told.recv().unwrap() {
+                SourceInput::StateSent { .. } => assert!(!offers),
+                SourceInput::Failed(trouble) => {
+                    assert!(offers && trouble.words.contains("may not be on its disk"));
+                }
+                _ => panic!("something else"),
+            }
+        }
+    }
 }

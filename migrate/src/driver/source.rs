@@ -280,7 +280,10 @@ impl<'a> Source<'a> {
                     self.inputs.push_back(Input::Failed(parts::failed(&error)));
                 }
             }
-            Action::SendState { .. } => self.make(Maker::state),
+            Action::SendState { .. } => {
+                let offers = self.setup.journal.is_some();
+                self.make(|maker| maker.state(offers));
+            }
             Action::SendRound { round, have } => {
                 (self.amount.round, self.amount.acked) = (round, 0);
                 self.make(|maker| maker.round(have));
@@ -343,8 +346,17 @@ impl<'a> Source<'a> {
         }
         let Some(link) = &self.link else { return };
         debug!(message = core::name(message), "said");
-        if let Err(Unsent::Message(words)) = link.outbox().message(message) {
-            self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+        match link.outbox().message(message) {
+            Err(Unsent::Message(words)) => {
+                self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+            }
+            // What is not said must not be waited for.
+            Err(full @ Unsent::Full) => {
+                self.way = Some(full.to_string());
+                self.inputs.push_back(Input::Closed(core::Closed::Broken));
+            }
+            // How it ended is told by the link itself.
+            Ok(()) | Err(_) => {}
         }
     }
 
@@ -383,17 +395,20 @@ impl<'a> Source<'a> {
     fn hand_over(&mut self, action: handover::Action) {
         match action {
             handover::Action::Write(entry) => {
-                let written = self.setup.journal.as_mut().map(|journal| journal.append(entry));
-                let input = match written {
-                    Some(Ok(_)) => {
+                let journal = self.setup.journal.as_mut().ok_or("there is no journal".to_owned());
+                let append = |journal: &mut Journal| {
+                    journal.append(entry).map(drop).map_err(|error| error.to_string())
+                };
+                let input = match journal.and_then(append) {
+                    Ok(()) => {
                         info!(record = entry.kind.name(), "durable");
                         handover::Input::Written
                     }
-                    Some(Err(error)) => {
-                        error!(record = entry.kind.name(), %error, "the journal failed");
+                    Err(words) => {
+                        error!(record = entry.kind.name(), words, "cannot be written");
+                        self.way = Some(words);
                         handover::Input::WriteFailed
                     }
-                    None => handover::Input::WriteFailed,
                 };
                 self.inputs.push_back(Input::Handover(input));
             }

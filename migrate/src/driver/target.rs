@@ -14,8 +14,9 @@ use super::{Check, Clock, Ended, Journal, LAST_WORDS, Starter};
 use crate::core::{self, Code, Outcome, TargetAction as Action, TargetInput as Input, trouble};
 use crate::handover::{self, Guest, TargetPhase};
 use crate::image::{Dir, Options};
-use crate::journal::Kind;
+use crate::journal::{Entry, Kind};
 use crate::link::{self, Held, Link, Unsent};
+use crate::stream::message::Trouble;
 use crate::stream::{Item, Message};
 use crate::transport::Connection;
 
@@ -29,7 +30,7 @@ pub struct Setup {
     pub journal: Option<Journal>,
     /// Starts the VM.
     pub start: Option<Starter>,
-    /// Looks at what is started, where an earlier process has received it (§7.3).
+    /// Looks at what is here, where an earlier process has received it (§7.3).
     pub check: Option<Check>,
     /// Program and version, for people.
     pub producer: String,
@@ -49,13 +50,15 @@ pub enum Entrance {
 }
 
 /// What happened.
-enum Event {
+pub(super) enum Event {
     /// To the connection with this number.
     Link(u64, link::Event),
     /// To what that connection had asked for.
     Kept(u64, Box<Input>),
     /// To the VM.
     Guest(Guest),
+    /// What is here was looked at again.
+    Checked(Result<(), Trouble>),
     /// Somebody came.
     Came(Connection),
     /// A person stops this process.
@@ -82,16 +85,16 @@ impl Bell {
 /// A target at work.
 pub struct Target {
     core: core::Target,
-    setup: Setup,
+    pub(super) setup: Setup,
     /// There until the end.
     keeper: Option<Keeper>,
     door: Door,
     clock: Clock,
-    tell: Sender<Event>,
+    pub(super) tell: Sender<Event>,
     told: Receiver<Event>,
     /// The number of the present connection, or of the last one.
-    number: u64,
-    link: Option<Link>,
+    pub(super) number: u64,
+    pub(super) link: Option<Link>,
     /// Connections that are being closed.
     closing: Vec<JoinHandle<Option<String>>>,
     /// Items that came and cannot be handed in yet: a copy does not wait for answers.
@@ -101,10 +104,14 @@ pub struct Target {
     inputs: VecDeque<Input>,
     starting: bool,
     /// This process has received and checked all of what is here.
-    whole: bool,
+    pub(super) whole: bool,
+    /// A thread reads what an earlier process has received.
+    pub(super) checking: bool,
+    /// What waits for that, and the number of its connection.
+    pub(super) waiting: Option<(u64, Message)>,
     published: bool,
-    /// A copy could not be given its name.
-    unpublished: bool,
+    /// Why a copy could not be given its name.
+    unpublished: Option<Trouble>,
     ended: Option<Outcome>,
     way: Option<String>,
 }
@@ -138,8 +145,10 @@ impl Target {
             inputs: VecDeque::new(),
             starting: false,
             whole: false,
+            checking: false,
+            waiting: None,
             published: false,
-            unpublished: false,
+            unpublished: None,
             ended: None,
             way: None,
         })
@@ -259,6 +268,7 @@ impl Target {
                 info!(?guest, "the start command has come to an end");
                 self.drive(Input::Handover(handover::Input::Guest(guest)));
             }
+            Event::Checked(result) => self.checked(result),
             Event::Came(connection) if self.link.is_none() && !self.starting => {
                 if let Err(error) = self.connect(connection) {
                     warn!(%error, "a source cannot be answered");
@@ -289,6 +299,9 @@ impl Target {
                 Item::Message(message) => {
                     debug!(message = core::name(&message), "heard");
                     drop(held);
+                    if self.needs_check(&message) {
+                        return self.check(message);
+                    }
                     Input::Message(message)
                 }
                 Item::Part(part) => {
@@ -309,7 +322,7 @@ impl Target {
     }
 
     /// Hands something in, and does all that comes of it.
-    fn drive(&mut self, input: Input) {
+    pub(super) fn drive(&mut self, input: Input) {
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {
             for action in self.core.handle(self.clock.now(), input) {
@@ -340,8 +353,8 @@ impl Target {
             Action::EndState => self.keep(Job::EndState),
             Action::Sync => self.keep(Job::Sync),
             Action::Publish => {
-                self.published = self.publish();
-                self.unpublished = !self.published;
+                self.unpublished = self.publish().err();
+                self.published = self.unpublished.is_none();
             }
             Action::Handover(action) => self.hand_over(action),
             Action::Refused(refused) => warn!(%refused, "what was decided cannot be"),
@@ -361,10 +374,13 @@ impl Target {
             }
         }
         self.ended = Some(match outcome {
-            Outcome::Done if std::mem::take(&mut self.unpublished) => {
-                let words = "the copy is complete, and its .meta cannot be given its name";
-                Outcome::Stopped(trouble(Code::Internal, words))
-            }
+            Outcome::Done => match self.unpublished.take() {
+                Some(Trouble { words, .. }) => {
+                    let words = format!("the copy is complete, and has not its name: {words}");
+                    Outcome::Stopped(trouble(Code::Internal, words))
+                }
+                None => Outcome::Done,
+            },
             outcome => outcome,
         });
     }
@@ -372,28 +388,33 @@ impl Target {
     fn send(&mut self, message: &Message) {
         let Some(link) = &self.link else { return };
         debug!(message = core::name(message), "said");
-        if let Err(Unsent::Message(words)) = link.outbox().message(message) {
-            self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+        match link.outbox().message(message) {
+            Err(Unsent::Message(words)) => {
+                self.inputs.push_back(Input::Failed(trouble(Code::Internal, words)));
+            }
+            // What is not said must not be waited for.
+            Err(full @ Unsent::Full) => {
+                self.way = Some(full.to_string());
+                self.inputs.push_back(Input::Closed(core::Closed::Broken));
+            }
+            // How it ended is told by the link itself.
+            Ok(()) | Err(_) => {}
         }
     }
 
     fn hand_over(&mut self, action: handover::Action) {
         match action {
             handover::Action::Write(entry) => {
-                // What is kept can be started by people: it has its name before that is said.
-                let named = entry.kind != Kind::Kept || self.publish();
-                let journal = self.setup.journal.as_mut().filter(|_| named);
-                let written = journal.map(|journal| journal.append(entry));
-                let input = match written {
-                    Some(Ok(_)) => {
+                let input = match self.write(entry) {
+                    Ok(()) => {
                         info!(record = entry.kind.name(), "durable");
                         handover::Input::Written
                     }
-                    Some(Err(error)) => {
-                        error!(record = entry.kind.name(), %error, "the journal failed");
+                    Err(words) => {
+                        error!(record = entry.kind.name(), words, "cannot be written");
+                        self.way = Some(words);
                         handover::Input::WriteFailed
                     }
-                    None => handover::Input::WriteFailed,
                 };
                 self.inputs.push_back(Input::Handover(input));
             }
@@ -412,36 +433,33 @@ impl Target {
         }
     }
 
-    fn publish(&self) -> bool {
-        let Some(dir) = &self.setup.dir else { return false };
-        let published = dir.publish();
-        if let Err(trouble) = &published {
-            error!(words = %trouble.words, "the snapshot cannot be given its name");
+    /// Makes a record durable, or says what keeps it from that.
+    fn write(&mut self, entry: Entry) -> Result<(), String> {
+        // What is kept can be started by people, and what is started is read by its name. Where it
+        // cannot have that, nothing was promised yet.
+        if matches!(entry.kind, Kind::Kept | Kind::Starting) {
+            self.publish().map_err(|trouble| trouble.words)?;
         }
-        published.is_ok()
+        let journal = self.setup.journal.as_mut().ok_or("there is no journal")?;
+        journal.append(entry).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Gives the snapshot its name, and has a thread start the VM.
+    fn publish(&self) -> Result<(), Trouble> {
+        let dir = self.setup.dir.as_ref();
+        dir.map_or_else(|| Err(trouble(Code::Internal, "there is no directory")), Dir::publish)
+    }
+
+    /// Has a thread start the VM.
     fn start(&mut self) {
         let guest = |guest| Input::Handover(handover::Input::Guest(guest));
-        let Some((start, dir)) = self.setup.start.clone().zip(self.setup.dir.clone()) else {
+        let Some(start) = self.setup.start.clone() else {
             return self.inputs.push_back(guest(Guest::NeverRan));
         };
         self.starting = true;
         let tell = self.tell.clone();
-        let check = self.setup.check.clone().filter(|_| !self.whole);
-        let check = check.zip(self.core.handover().map(|it| it.identity().content));
         let work = move || {
-            let checked = check.map_or(Ok(()), |(check, content)| check(content));
-            let guest = match checked.and_then(|()| dir.publish()) {
-                Ok(()) => start(),
-                Err(trouble) => {
-                    error!(words = %trouble.words, "nothing is started");
-                    Guest::NeverRan
-                }
-            };
             // The loop waits for it.
-            let _ = tell.send(Event::Guest(guest));
+            let _ = tell.send(Event::Guest(start()));
         };
         if let Err(error) = thread::Builder::new().name("start".to_owned()).spawn(work) {
             warn!(%error, "cannot start a thread");

@@ -18,6 +18,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::core::{Code, hinted, trouble};
+use crate::regular;
 use crate::stream::message::Trouble;
 
 /// The directory of a target.
@@ -39,9 +40,16 @@ impl Dir {
             }
             _ => {}
         }
+        // Whether it was made now, or by a process that did not live to sync it.
+        regular::sync_parent(path).map_err(|error| cannot("make durable", path, &error))?;
         let data = fs::symlink_metadata(path).map_err(|error| cannot("look at", path, &error))?;
         if !data.is_dir() {
             return Err(trouble(Code::Room, format!("{} is no directory", path.display())));
+        }
+        if data.uid() != rustix::process::geteuid().as_raw() {
+            let words = format!("{} belongs to another user", path.display());
+            let hint = "a directory of one's own is not changed by others";
+            return Err(hinted(Code::Room, words, hint));
         }
         if data.mode() & 0o077 != 0 {
             let words = format!("others than its owner can use {}", path.display());
@@ -117,7 +125,7 @@ impl Dir {
     /// # Errors
     /// If that is not possible; it then has the one name or the other.
     pub fn publish(&self) -> Result<(), Trouble> {
-        if !self.held().exists() && self.meta().exists() {
+        if !self.has(&self.held())? && self.has(&self.meta())? {
             return self.sync();
         }
         let renamed = fs::rename(self.held(), self.meta());
@@ -138,6 +146,12 @@ impl Dir {
         }
         self.sync()?;
         self.remove(&self.session())
+    }
+
+    /// Whether anything has this name.
+    pub(super) fn has(&self, path: &Path) -> Result<bool, Trouble> {
+        let found = regular::look(path).map_err(|error| cannot("look at", path, &error))?;
+        Ok(found.is_some())
     }
 
     pub(super) fn remove(&self, path: &Path) -> Result<(), Trouble> {

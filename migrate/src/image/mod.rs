@@ -52,6 +52,7 @@ use self::workers::{Shared, Workers, Written};
 use crate::core::{Blocks, Code, hinted, trouble};
 use crate::identity::{Epoch, Session};
 use crate::note::Note;
+use crate::regular;
 use crate::stream::message::Trouble;
 use crate::stream::part::Arrived;
 
@@ -118,7 +119,7 @@ impl Image {
         let note = make_way(&dir, note, options.discard)?;
         let mut options_of_file = File::options();
         options_of_file.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options_of_file.open(dir.ram());
+        let file = regular::open(&mut options_of_file, &dir.ram());
         let file = file.map_err(|error| cannot("open", &dir.ram(), &error))?;
         let is_new = file.metadata().is_ok_and(|data| data.len() == 0);
         let sized = file.set_len(vm.memory.size());
@@ -289,7 +290,8 @@ impl Image {
 fn write<'a>(path: &Path, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Trouble> {
     let result = || {
         let mut options = File::options();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = regular::open(&mut options, path)?;
         pieces.into_iter().try_for_each(|piece| file.write_all(piece))?;
         file.sync_all()
     };
@@ -313,7 +315,7 @@ fn make_way(dir: &Dir, note: Note, discard: bool) -> Result<Note, Trouble> {
     let before = Note::read(&path).map_err(unread)?;
     let shown = dir.path().display();
     match &before {
-        None if dir.ram().exists() || dir.meta().exists() || dir.kern().exists() => {
+        None if dir.has(&dir.ram())? || dir.has(&dir.meta())? || dir.has(&dir.kern())? => {
             let words = format!("{shown} holds a snapshot that no migration put there");
             let hint = "name another directory, or move it away";
             return Err(hinted(Code::Session, words, hint));

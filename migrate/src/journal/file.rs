@@ -5,9 +5,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 
 use super::storage::Storage;
+use crate::regular;
 
 /// A journal's file. The lock on it goes with the process.
 #[derive(Debug)]
@@ -22,14 +23,9 @@ impl File {
     /// # Errors
     /// If that is not possible; [`io::ErrorKind::WouldBlock`] if another process holds it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-        let flags = i32::try_from(flags).map_err(io::Error::other)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(flags).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
+        let file = regular::open(&mut options, path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = parent.unwrap_or(Path::new(".")).to_owned();

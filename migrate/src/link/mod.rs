@@ -152,6 +152,7 @@ impl Link {
         let left = || until.map_or(patience, |at| at.saturating_duration_since(Instant::now()));
         self.ends.discard();
         self.credit.close();
+        self.outbox.hurry();
         if self.outbox.finish(patience) && self.closer.half_close() {
             self.ends.wait(left());
         }

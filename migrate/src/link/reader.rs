@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Count, Credit, Event, REPORT, Tell, words};
 use crate::core::Closed;
-use crate::stream::{Decoder, Item};
+use crate::stream::Decoder;
 use crate::transport::Input;
 
 /// Fewer bytes of an item are nothing to speak of: a peer that drips is as slow as a silent one.
@@ -103,7 +103,7 @@ impl Reader {
                 }
                 Ok(Some(item)) => {
                     (told, since) = (Instant::now(), 0);
-                    let held = self.credit.take(cost(&item))?;
+                    let held = self.credit.take(cost(decoder.length()))?;
                     if !tell(Event::Item(Box::new(item), held)) {
                         return None;
                     }
@@ -131,11 +131,7 @@ impl Reader {
     }
 }
 
-fn cost(item: &Item) -> usize {
-    let bytes = match item {
-        Item::Part(part) => usize::try_from(part.length()).unwrap_or(usize::MAX),
-        // Roots are the longest that a message can have; all else is a few words.
-        Item::Message(_) => 0,
-    };
-    bytes.max(LEAST)
+/// What an item of so many bytes counts for, part or message: a peer may send any number of either.
+fn cost(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX).max(LEAST)
 }

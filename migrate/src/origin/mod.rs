@@ -40,6 +40,13 @@ pub trait Origin: Send + Sync {
     /// Trouble with reading, and damage.
     fn config(&self) -> anyhow::Result<Option<ConfigText>>;
 
+    /// Makes all that the VM is read from durable, and the names of it: from when the VM is offered
+    /// on, a crash of this host must not lose it (`handover.md` §3.3).
+    ///
+    /// # Errors
+    /// If it may not be durable.
+    fn make_durable(&self) -> anyhow::Result<()>;
+
     /// Gives META, CONFIG and DEVICE parts, and says which records they are.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Its memory is read area by area, by several threads; what the target holds already is not sent.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use snapfmt::Digest;
@@ -20,12 +21,14 @@ use snapfmt::part::stream::Outgoing;
 use snapfmt::part::vm::Vm;
 use snapfmt::read::Part;
 use snaptool::area::{List, Piece, lists, seen};
+use snaptool::input::FileInput;
 use snaptool::links::Where;
 use snaptool::opened::{Opened, Ram};
 use snaptool::pipeline;
 use snaptool::progress::Progress;
 use snaptool::ram::Holes;
 use snaptool::signal::Stop;
+use snaptool::text;
 use snaptool::whole::Whole;
 
 use super::{Origin, PartSink};
@@ -49,6 +52,8 @@ pub struct Form {
 #[derive(Debug)]
 pub struct Snapshot {
     files: Whole,
+    /// What was named, and where its parents were looked for.
+    places: Vec<PathBuf>,
     vm: Vm,
     stored: u64,
     form: Form,
@@ -75,7 +80,9 @@ impl Snapshot {
             }
         };
         drop(opened);
-        Ok(Self { files, vm, stored, form, stop: stop.clone() })
+        let places = places.named().iter().map(PathBuf::as_path);
+        let places = places.chain([path]).map(fs::canonicalize).collect::<Result<_, _>>()?;
+        Ok(Self { files, places, vm, stored, form, stop: stop.clone() })
     }
 
     fn with<T>(&self, work: impl FnOnce(&Opened<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
@@ -113,6 +120,24 @@ impl Origin for Snapshot {
             read.map_err(|error| links.wrong(snapfmt::read::ChainError { link, error }))?;
             Ok(config)
         })
+    }
+
+    fn make_durable(&self) -> anyhow::Result<()> {
+        let files: Vec<&FileInput> = match &self.files {
+            Whole::Three(set) => vec![&set.ram, &set.kern, &set.meta_file],
+            Whole::Chain(links) => links.files().iter().collect(),
+        };
+        for file in files {
+            self.stop.check()?;
+            file.sync().with_context(|| format!("{} may not be on its disk", file.name()))?;
+        }
+        for place in &self.places {
+            let dir = if place.is_dir() { Some(place.as_path()) } else { place.parent() };
+            let dir = dir.unwrap_or(place);
+            let synced = File::open(dir).and_then(|dir| dir.sync_all());
+            synced.with_context(|| format!("{} may not be on its disk", text::path(dir)))?;
+        }
+        self.files.unchanged()
     }
 
     fn state(&self, out: &mut dyn PartSink) -> anyhow::Result<Vec<RecordId>> {

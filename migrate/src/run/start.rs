@@ -58,7 +58,8 @@ pub struct Started {
 pub enum Why {
     /// It is ready, and the command is at work or left it to itself.
     Ready,
-    /// What shows that a guest runs showed it before: the start command was not executed.
+    /// What shows that a guest runs showed it before: the start command was not executed, and the
+    /// guest may be one that was started from these files.
     AlreadyThere,
     /// The shell could not be executed.
     NoShell(io::Error),
@@ -80,7 +81,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("the guest runs"),
-            Self::AlreadyThere => f.write_str("a VM of this name seems to run already"),
+            Self::AlreadyThere => {
+                f.write_str("a VM of this name seems to run already, and nothing was started")
+            }
             Self::NoShell(error) => write!(f, "/bin/sh could not be executed: {error}"),
             Self::NoProgram(name) => write!(f, "there is no program {name:?}"),
             Self::Declared(ended) => write!(f, "{ended}, which means that the guest never ran"),
@@ -107,7 +110,7 @@ pub(super) fn run(plan: &Plan<'_>, means: &Means<'_>, log: Log) -> Started {
     // What shows readiness now would show nothing later.
     let now = !matches!(plan.ready, Ready::Lives(_));
     if now && plan.ready.check(plan.snapshot.as_os_str(), Duration::ZERO, means) {
-        return never(Why::AlreadyThere);
+        return Started { guest: Guest::Unknown, why: Why::AlreadyThere, pid: None };
     }
     if let Some(program) = plan.script.program()
         && missing(program, means)

@@ -136,7 +136,8 @@ fn a_guest_has_run_when_its_socket_accepts_and_the_process_lives() {
 fn what_accepts_before_anything_was_started_is_another_vm() {
     let world = World::new([]).accepting(0);
     let started = world.start(BHYVE, &socket());
-    assert!(matches!(started, Started { guest: Guest::NeverRan, why: Why::AlreadyThere, .. }));
+    // It may be what an earlier start of these very files has left.
+    assert!(matches!(started, Started { guest: Guest::Unknown, why: Why::AlreadyThere, .. }));
     assert!(world.ran.borrow().is_empty());
 }
 

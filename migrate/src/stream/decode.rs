@@ -32,6 +32,8 @@ pub enum Item {
 pub struct Decoder {
     /// The offset in the stream at which the present item begins.
     at: u64,
+    /// Bytes of the last item.
+    length: u64,
     /// How many items came before it.
     items: u64,
     head: [u8; LEN],
@@ -63,7 +65,7 @@ impl Decoder {
     /// Starts before the first item.
     #[must_use]
     pub fn new() -> Self {
-        Self { at: 0, items: 0, head: [0; LEN], have: 0, state: State::Head }
+        Self { at: 0, length: 0, items: 0, head: [0; LEN], have: 0, state: State::Head }
     }
 
     /// Where the next bytes belong: at least one, and never more than those of the present item, so
@@ -93,6 +95,12 @@ impl Decoder {
             self.state = State::Failed(breach.clone());
             breach
         })
+    }
+
+    /// How many bytes the item had that was given out last.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// The stream has ended. Between two items that may be an error all the same (§1.4): which one
@@ -152,6 +160,7 @@ impl Decoder {
             State::Last | State::Failed(_) => return Err((0, Fault::Excess)),
         };
         self.at = self.at.saturating_add(length);
+        self.length = length;
         self.items += 1;
         self.have = 0;
         Ok(Some(item))

@@ -4,7 +4,8 @@ use snapfmt::Digest;
 use snapfmt::digest::Hasher;
 
 use super::error::Fault;
-use super::frame::Frame;
+use super::frame::{Frame, LEN};
+use super::kind::Kind;
 use super::message::{Message, PartsEnd};
 use super::wire;
 
@@ -29,22 +30,58 @@ impl Encoder {
     /// if they went through [`Trouble::fitting`](super::message::Trouble::fitting) and
     /// [`fitting`](super::message::fitting).
     pub fn message(&mut self, message: &Message, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let (kind, nvlist) = wire::encode(message)?;
-        let frame = Frame {
-            kind,
-            nvlist_size: u32::try_from(nvlist.len()).unwrap_or(u32::MAX),
-            number: self.items,
-            nvlist_digest: Digest::of(&nvlist),
-        };
-        out.extend(frame.encode());
-        out.extend(nvlist);
-        self.items += 1;
+        out.extend(self.number(&Encoded::new(message)?));
         Ok(())
+    }
+
+    /// The bytes of a message that is sent now.
+    #[must_use]
+    pub fn number(&mut self, encoded: &Encoded) -> Vec<u8> {
+        let frame = Frame {
+            kind: encoded.kind,
+            nvlist_size: u32::try_from(encoded.nvlist.len()).unwrap_or(u32::MAX),
+            number: self.items,
+            nvlist_digest: Digest::of(&encoded.nvlist),
+        };
+        self.items += 1;
+        let mut bytes = frame.encode().to_vec();
+        bytes.extend_from_slice(&encoded.nvlist);
+        bytes
     }
 
     /// A part is sent now: parts are items, too.
     pub fn count_part(&mut self) {
         self.items += 1;
+    }
+}
+
+/// A message that can be sent, without its place among the items.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    kind: Kind,
+    nvlist: Vec<u8>,
+}
+
+impl Encoded {
+    /// Encodes a message.
+    ///
+    /// # Errors
+    /// As [`Encoder::message`].
+    pub fn new(message: &Message) -> Result<Self, Fault> {
+        let (kind, nvlist) = wire::encode(message)?;
+        Ok(Self { kind, nvlist })
+    }
+
+    /// Which message it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How many bytes it will be.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        LEN + self.nvlist.len()
     }
 }
 

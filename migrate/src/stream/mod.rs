@@ -25,7 +25,7 @@ mod values;
 mod wire;
 
 pub use decode::{Decoder, Item};
-pub use encode::{Encoder, PartsDigest};
+pub use encode::{Encoded, Encoder, PartsDigest};
 pub use error::{Breach, Fault};
 pub use kind::Kind;
 pub use message::Message;

@@ -10,6 +10,7 @@
 
 mod commands;
 mod copies;
+mod damaged;
 mod guards;
 mod kills;
 #[path = "../snaptool/kit.rs"]
