@@ -174,14 +174,14 @@ impl Target {
         for action in first {
             self.hand_over(action);
         }
-        let once = match entrance {
+        let (here, once) = match entrance {
             Entrance::Here(connection) => {
                 self.connect(connection)?;
-                true
+                (true, true)
             }
-            Entrance::Door { once } => once,
+            Entrance::Door { once } => (false, once),
         };
-        let ended = self.turn(once);
+        let ended = self.turn(here, once);
         if let Some(keeper) = self.keeper.take() {
             keeper.finish();
         }
@@ -207,11 +207,13 @@ impl Target {
         Ok(())
     }
 
-    fn turn(&mut self, once: bool) -> Outcome {
+    fn turn(&mut self, here: bool, once: bool) -> Outcome {
         loop {
             if let (Some(outcome), false) = (&self.ended, self.starting) {
                 let outcome = outcome.clone();
-                if once || self.is_over(&outcome) {
+                // Whoever only asked is answered, and is no source; a VM that came is over.
+                let came = once && outcome != Outcome::Done;
+                if here || came || self.is_over(&outcome) {
                     return outcome;
                 }
             }

@@ -284,3 +284,16 @@ fn a_vm_is_started_at_the_other_side_of_ssh_by_one_option() {
     assert_eq!(sent.code(), Some(2), "{sent:?}");
     assert!(sent.stderr.contains("go through ssh only"), "{sent:?}");
 }
+
+#[test]
+fn whoever_only_asks_is_not_the_one_source() {
+    let world = World::small();
+    let server = world.serve("--once");
+    assert_eq!(world.status("unix:door")["phase"], "idle");
+    let planned = world.run(&format!("plan vm.ckp unix:door {PATIENT}"));
+    assert_eq!(planned.code(), Some(0), "{planned:?}");
+    let sent = world.send("");
+    assert_eq!(sent.code(), Some(0), "{sent:?} {}", server.said());
+    assert_eq!(server.wait().code(), Some(0));
+    world.assert_arrived();
+}
