@@ -3,7 +3,7 @@
 //!
 //! What the source says then waits; anything else is heard as ever, so that neither side takes the
 //! other to be gone. Files that are not what arrived give the VM back, while nothing has run. That
-//! they cannot be read says nothing of them: then nothing changes, and the same command looks again.
+//! they cannot be read says nothing of them: nothing changes, and the same command looks again.
 
 use std::thread;
 
