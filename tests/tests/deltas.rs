@@ -19,7 +19,7 @@ use snapfmt::read::{Chain, Part, Seeker, survey};
 use snapfmt::write::{DeltaWriter, MemoryWriter, Writer};
 use snapfmt::{Digest, Error};
 use tests::drive::{Watched, quick_then_map, walk, walk_in_chunks, write};
-use tests::forge::{List, Piece, Plan, Step, Value, forge_with};
+use tests::forge::{Extent, List, Piece, Plan, Step, Value, forge_with};
 use tests::images;
 use tests::states::{check, header, vm};
 
@@ -321,6 +321,23 @@ fn a_page_read_by_itself_is_held_against_its_leaf() {
         assert!(error.to_string().contains("§6.2.8"), "{error}");
         // The other one is as good as ever, and nobody asked for this one.
         assert_eq!(wanted(&copy, &[16 - refused]).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn of_an_area_only_the_extents_of_wanted_pages_are_read() {
+    let extents = vec![Extent::new(0, &[(0, 1)]), Extent::new(SIZE, &[(0, 2), (1, 3)])];
+    let file = Plan { segments: vec![(0, 2 * SIZE)], extents, ..Plan::small() }.forge();
+    let watched = Watched::new(&file);
+    let chain = Chain::open([&watched], |_, _| ()).unwrap();
+    let entries = entries(&Seeker::open(&file[..]).unwrap());
+    for page in [16, 17] {
+        let pieces = entries.iter().map(|entry| (0, *entry)).collect();
+        let before = watched.reads().len();
+        let read = chain.area(0, 2 * SIZE, pieces).pages(&[page]).unwrap();
+        assert_eq!(read.iter().map(|page| page.0).collect::<Vec<_>>(), [page as u64 * 4096]);
+        let end = entries[0].offset + entries[0].length;
+        assert!(watched.reads()[before..].iter().all(|(at, _)| *at >= end), "page {page}");
     }
 }
 

@@ -16,7 +16,7 @@ use snapfmt::Digest;
 use snapfmt::bhyve::{Generation, Meta, Section};
 use snapfmt::memory::map::{MemoryMap, Segment};
 use snapfmt::part::codec::Compression;
-use snapfmt::part::device::{Kept, Record, RecordId, Whole};
+use snapfmt::part::device::{Chooser, Kept, Record, RecordId, Whole};
 use snapfmt::part::meta::MetaText;
 use snapfmt::part::vm::{AMD64, Vm};
 use snapfmt::read::{Part, Seeker};
@@ -233,6 +233,19 @@ fn what_is_not_known_is_kept_whole_and_says_why() {
     let mut other = state("atkbdc", vec![0; 141]);
     other.vm.arch = "arm64".to_owned();
     assert_eq!(why(&other), Whole::Architecture);
+}
+
+#[test]
+fn a_record_of_the_kernel_is_known_by_its_number_whatever_its_name_is() {
+    let state = State::fixture("older-2020-intel-1cpu");
+    let text = String::from_utf8(state.meta.text).unwrap().replace("\"vhpet\"", "\"timer\"");
+    let meta = Meta::parse(text.as_bytes()).unwrap();
+    let (section, _, bytes) = state.records.iter().find(|(_, name, _)| name == "vhpet").unwrap();
+    let known = Chooser::new(AMD64, state.vm.ncpus, Some(&meta));
+    let fields = known.fields(section, "timer", bytes).unwrap();
+    assert!(fields.layout().names.contains(&"vhpet"));
+    let by_name = Chooser::new(AMD64, state.vm.ncpus, None);
+    assert_eq!(by_name.fields(section, "timer", bytes).unwrap_err(), Whole::Unknown(Unknown::Name));
 }
 
 /// An AHCI controller of the older kind with so many requests for each of its 32 ports.

@@ -1,7 +1,7 @@
 //! Laws 4 and 5: device state is a type, what was checked is what is used.
 
 use snapfmt::bhyve::{Meta, Record};
-use snapfmt::read::Verified;
+use snapfmt::read::{Kept, Verified};
 use snapfmt::state::gate::{Acceptance, AcceptanceError, DeviceState, Judged, Policy};
 use snapfmt::state::rules::Severity;
 use tests::fixtures::fixtures;
@@ -114,6 +114,33 @@ fn law_4_a_delta_without_its_parents_gives_no_device_state() {
     let (text, kern) = kern("intel-1cpu-fbsd");
     let (records, verified) = records(&packed_delta(&text, &kern));
     assert!(verified.unsettled().is_some());
+    let judged = verified.judge(records, None, None).unwrap();
+    assert!(judged.judgement().passes(&Policy::default()));
+    assert!(judged.clear(&Policy::default()).is_err());
+}
+
+#[test]
+fn law_4_memory_is_not_judged_by_a_delta_alone_even_if_no_page_of_it_changed() {
+    let (text, kern) = kern("intel-1cpu-fbsd");
+    let judged = |file: &[u8]| {
+        let mut kept = Kept::new(None);
+        walk_in_chunks(file).0.into_iter().for_each(|part| drop(kept.take(part)));
+        let (records, verified) = records(file);
+        let without = verified.judge(records, None, None).unwrap();
+        let judged = kept.judge(&verified).unwrap();
+        [judged, without].map(|judged| format!("{:?}", judged.judgement().state))
+    };
+    let [alone, without] = judged(&packed_delta(&text, &kern));
+    assert_eq!(alone, without);
+    // With all of memory, there is more to say.
+    let [full, without] = judged(&packed(&text, &kern));
+    assert_ne!(full, without);
+}
+
+#[test]
+fn law_4_what_never_was_three_files_gives_no_device_state() {
+    let plan = Plan { described: false, records: Vec::new(), ..Plan::small() };
+    let (records, verified) = records(&plan.forge());
     let judged = verified.judge(records, None, None).unwrap();
     assert!(judged.judgement().passes(&Policy::default()));
     assert!(judged.clear(&Policy::default()).is_err());
