@@ -355,6 +355,8 @@ fn pairs_and_elements_are_counted_however_deep() {
     let kind = ErrorKind::OverLimit { what: "pairs and elements", found: limit + 1, limit };
     assert_eq!(error.kind, kind);
     let nested = |count| Nvlist::builder().nvlist("l", strings(count)).number("n", 1).build();
+    // Two pairs, one in the list within, and its two strings.
+    assert_eq!(nested(2).unwrap().counted(), 5);
     assert!(nested(NVLIST_PAIRS - 3).is_ok());
     assert_eq!(nested(NVLIST_PAIRS - 2).unwrap_err().kind, kind);
 }
