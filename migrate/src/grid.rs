@@ -3,7 +3,21 @@
 //! Knows addresses alone. Both sides count blocks in the same way, so that a list of roots needs no
 //! addresses.
 
+use std::ops::Range;
+
 use snapfmt::memory::map::MemoryMap;
+
+/// The numbers of the blocks of `size` bytes that have RAM, segment by segment, some perhaps with
+/// none of their own: segments that are close to each other share a block.
+pub(crate) fn runs(map: &MemoryMap, size: u64) -> impl Iterator<Item = Range<u64>> {
+    let size = size.max(1);
+    let mut free = 0;
+    map.segments().iter().map(move |segment| {
+        let begin = (segment.gpa / size).max(free);
+        free = segment.end().div_ceil(size).max(begin);
+        begin..free
+    })
+}
 
 /// The blocks of one size, ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +39,11 @@ impl Grid {
         if !size.is_power_of_two() || !(Self::SIZES.0..=Self::SIZES.1).contains(&size) {
             return None;
         }
-        let (mut rows, mut next, mut before) = (Vec::new(), 0, 0);
-        for segment in map.segments() {
-            // Segments that are close to each other share a block.
-            let first = (segment.gpa / size).max(next);
-            let end = segment.end().div_ceil(size);
-            if first < end {
-                rows.push((first, end - first, before));
-                (next, before) = (end, before + (end - first));
-            }
+        let (mut rows, mut before) = (Vec::new(), 0);
+        for run in runs(map, size).filter(|run| !run.is_empty()) {
+            let count = run.end - run.start;
+            rows.push((run.start, count, before));
+            before += count;
         }
         Some(Self { size, rows })
     }

@@ -6,6 +6,7 @@ use snapfmt::memory::map::MemoryMap;
 use snapfmt::memory::tree::RootBuilder;
 
 use super::trouble::{Code, trouble};
+use crate::grid::runs;
 use crate::stream::message::{Have, Trouble};
 
 /// Roots in one message.
@@ -41,17 +42,6 @@ impl Blocks {
         }
         tree.finish()
     }
-}
-
-/// The numbers of the blocks that have RAM, segment by segment; two segments may share one.
-fn runs(map: &MemoryMap, size: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
-    let size = size.max(1);
-    let mut free = 0;
-    map.segments().iter().map(move |segment| {
-        let begin = (segment.gpa / size).max(free);
-        free = segment.end().div_ceil(size).max(begin);
-        begin..free
-    })
 }
 
 /// The root of memory that is all zero.

@@ -143,7 +143,7 @@ const MIGRATE: &[Row] = &[
     ("note", &["identity", "regular"]),
     ("stream", &["handover", "identity"]),
     ("facts", &["stream"]),
-    ("core", &["handover", "identity", "stream"]),
+    ("core", &["grid", "handover", "identity", "stream"]),
     ("probe", &["facts", "stream", "system"]),
     ("run", &["handover", "system"]),
     ("supervisor", &["run", "system"]),
